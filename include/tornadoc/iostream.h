@@ -1,0 +1,121 @@
+/*
+ * tornadoc/iostream.h - a byte stream on a socket: reads that wait for a delimiter or a count, writes that queue.
+ * (Tornado: iostream)
+ *
+ * One read at a time; writes queue in order. A callback runs exactly once and from the loop, never from inside the call
+ * that asked for it. Each operation has a twin that ends in _future.
+ *
+ * Closing, by either side: reads that the buffer can still satisfy are satisfied; the others end with TC_ECLOSED, or
+ * with the socket's error; then the close callback runs; then the stream goes, unless the program holds a reference.
+ */
+#ifndef TORNADOC_IOSTREAM_H
+#define TORNADOC_IOSTREAM_H
+
+#include <tornadoc/future.h>
+#include <tornadoc/ioloop.h>
+#include <tornadoc/util.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct tc_iostream tc_iostream_t;
+
+typedef struct {
+    size_t max_buffer_size;       /**< bytes read and not yet consumed; default 100 MiB; beyond it the stream closes */
+    size_t max_write_buffer_size; /**< bytes queued for writing; default 64 MiB; a write beyond it is TC_ETOOBIG */
+    uintptr_t reserved[4];        /**< must be zero */
+} tc_iostream_options_t;
+
+/* ---- Life ----------------------------------------------------------------------------------------------------- */
+
+/**
+ * A stream on a connected socket (TCP or unix), made non-blocking and owned by the stream from now on. On failure it
+ * stays the caller's.
+ */
+TC_EXTERN int tc_iostream_new(tc_iostream_t **out, tc_ioloop_t *loop, int fd,
+                              const tc_iostream_options_t *options) TC_MUST_CHECK;
+
+/** Two streams in memory, each the other's peer: for tests, no socket is used. */
+TC_EXTERN int tc_iostream_pair(tc_iostream_t **out_a, tc_iostream_t **out_b, tc_ioloop_t *loop,
+                               const tc_iostream_options_t *options) TC_MUST_CHECK;
+
+/** Close now: what is queued for writing is lost. The reference that `new` gave goes with it. NULL is fine. */
+TC_EXTERN void tc_iostream_close(tc_iostream_t *stream);
+
+TC_EXTERN tc_iostream_t *tc_iostream_ref(tc_iostream_t *stream);
+TC_EXTERN void tc_iostream_unref(tc_iostream_t *stream);
+
+TC_EXTERN bool tc_iostream_closed(const tc_iostream_t *stream);
+/** Why it closed: 0 by us or by the peer's orderly end, else the socket's error. */
+TC_EXTERN int tc_iostream_error(const tc_iostream_t *stream);
+
+/** `err` as tc_iostream_error. Runs once, after the callbacks of pending reads and writes. */
+typedef void (*tc_iostream_close_cb)(tc_iostream_t *stream, int err, void *user_data);
+TC_EXTERN void tc_iostream_set_close_callback(tc_iostream_t *stream, tc_iostream_close_cb cb, void *user_data);
+
+/* ---- Reading: TC_EBUSY while another read is under way, TC_ECLOSED on a closed stream whose buffer does not do --------- */
+
+/** On success the bytes, borrowed until `cb` returns; on failure none, but what read_until_close gathered. */
+typedef void (*tc_iostream_read_cb)(tc_iostream_t *stream, int err, tc_bytes_t data, void *user_data);
+
+/**
+ * Read up to and including `delimiter` (copied, 1 to 255 bytes).
+ * @param max_bytes close the stream with TC_ETOOBIG if that much arrives without a match; 0: the stream's limit
+ */
+TC_EXTERN int tc_iostream_read_until(tc_iostream_t *stream, tc_bytes_t delimiter, size_t max_bytes,
+                                     tc_iostream_read_cb cb, void *user_data) TC_MUST_CHECK;
+
+/** Read `len` bytes; with `partial`, at least one and at most `len`. */
+TC_EXTERN int tc_iostream_read_bytes(tc_iostream_t *stream, size_t len, bool partial, tc_iostream_read_cb cb,
+                                     void *user_data) TC_MUST_CHECK;
+
+/** Read into the caller's memory, which must live until `cb` runs; `data` is the part of it that was filled. */
+TC_EXTERN int tc_iostream_read_into(tc_iostream_t *stream, void *buffer, size_t len, bool partial,
+                                    tc_iostream_read_cb cb, void *user_data) TC_MUST_CHECK;
+
+/** Read all until the peer closes; `err` is then 0. */
+TC_EXTERN int tc_iostream_read_until_close(tc_iostream_t *stream, tc_iostream_read_cb cb,
+                                           void *user_data) TC_MUST_CHECK;
+
+/** Whether a read is under way. */
+TC_EXTERN bool tc_iostream_reading(const tc_iostream_t *stream);
+
+/* ---- Writing -------------------------------------------------------------------------------------------------- */
+
+/** The bytes of that write have left for the system, or (`err` < 0) never will. */
+typedef void (*tc_iostream_write_cb)(tc_iostream_t *stream, int err, void *user_data);
+
+/** Write a copy of `data`; `cb` may be NULL. @return 0; TC_ECLOSED; TC_ETOOBIG; TC_ENOMEM. On error `cb` never runs. */
+TC_EXTERN int tc_iostream_write(tc_iostream_t *stream, tc_bytes_t data, tc_iostream_write_cb cb, void *user_data);
+
+/** The same without a copy: `data` must live until `free_data(owner)` (or NULL) is called, also on failure. */
+TC_EXTERN int tc_iostream_write_owned(tc_iostream_t *stream, tc_bytes_t data, tc_free_fn free_data, void *owner,
+                                      tc_iostream_write_cb cb, void *user_data);
+
+TC_EXTERN bool tc_iostream_writing(const tc_iostream_t *stream);
+TC_EXTERN size_t tc_iostream_write_queue_size(const tc_iostream_t *stream);
+
+/** Send FIN once all is written; reading goes on. */
+TC_EXTERN int tc_iostream_shutdown(tc_iostream_t *stream);
+
+/** TCP_NODELAY; on by default, and nothing on other sockets. */
+TC_EXTERN int tc_iostream_set_nodelay(tc_iostream_t *stream, bool on);
+
+/* ---- The same as futures -------------------------------------------------------------------------------------- */
+
+/** A read's result is a copy of the bytes: see tc_iostream_bytes. Freed with the future unless it was taken. */
+TC_EXTERN tc_future_t *tc_iostream_read_until_future(tc_iostream_t *stream, tc_bytes_t delimiter, size_t max_bytes);
+TC_EXTERN tc_future_t *tc_iostream_read_bytes_future(tc_iostream_t *stream, size_t len, bool partial);
+TC_EXTERN tc_future_t *tc_iostream_read_until_close_future(tc_iostream_t *stream);
+TC_EXTERN tc_future_t *tc_iostream_write_future(tc_iostream_t *stream, tc_bytes_t data);
+
+/** The bytes of a read's future: `tc_iostream_bytes(tc_future_result(future))`, NUL behind them. */
+TC_EXTERN tc_bytes_t tc_iostream_bytes(const void *result);
+/** Free a taken result of a read's future. */
+TC_EXTERN void tc_iostream_bytes_free(void *result);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,27 @@
+/* future_internal.h - futures, for those who wait inside the library. */
+#ifndef TC_ASYNC_FUTURE_INTERNAL_H
+#define TC_ASYNC_FUTURE_INTERNAL_H
+
+#include <tornadoc/future.h>
+
+#include "async/ioloop_internal.h"
+
+/* A waiter that is embedded in whoever waits: cannot fail, can be taken back. `fn` runs from the ready queue with the
+ * waiter removed; the future is alive until it returns. */
+typedef struct tc__waiter {
+    tc__soon_t soon;
+    tc__list_t node;
+    tc_future_t *future; /* referenced while waiting */
+    void (*fn)(struct tc__waiter *waiter, tc_future_t *future);
+} tc__waiter_t;
+
+void tc__waiter_init(tc__waiter_t *waiter, void (*fn)(tc__waiter_t *waiter, tc_future_t *future));
+void tc__future_wait(tc_future_t *future, tc__waiter_t *waiter); /* future is not NULL */
+void tc__waiter_cancel(tc__waiter_t *waiter);                    /* harmless if it does not wait */
+static inline bool tc__waiter_waiting(const tc__waiter_t *waiter) {
+    return waiter->future != NULL;
+}
+
+tc_ioloop_t *tc__future_loop(const tc_future_t *future);
+
+#endif

@@ -1,0 +1,44 @@
+/* log_internal.h - the three loggers, and what keeps a flood of messages off them. */
+#ifndef TC_UTIL_LOG_INTERNAL_H
+#define TC_UTIL_LOG_INTERNAL_H
+
+#include <stdatomic.h>
+#include <stdarg.h>
+#include <stdbool.h>
+
+#include <tornadoc/log.h>
+
+#define TC__LOG_ACCESS "tornado.access"
+#define TC__LOG_APPLICATION "tornado.application"
+#define TC__LOG_GENERAL "tornado.general"
+
+extern _Atomic int tc__log_level_now;
+
+/* Is a message of that level wanted by anybody? Cheap: for not formatting in vain. */
+static inline bool tc__log_wanted(tc_log_level_t level) {
+    return (int)level >= atomic_load_explicit(&tc__log_level_now, memory_order_relaxed);
+}
+
+/* The formatted text is escaped as a whole, so foreign bytes may stand in the arguments. */
+void tc__log(const char *logger, tc_log_level_t level, const tc_request_t *req, const char *fmt, ...) TC_PRINTF(4, 5);
+void tc__vlog(const char *logger, tc_log_level_t level, const tc_request_t *req, const char *fmt, va_list args)
+    TC_PRINTF(4, 0);
+
+/* A line that peers can provoke: at most `TC__LOG_BURST` a second each; the next one says how many were dropped. The
+ * limiter is static and shared by all threads. */
+enum { TC__LOG_BURST = 5 };
+typedef struct {
+    _Atomic uint64_t second; /* of the monotonic clock */
+    _Atomic uint32_t count;  /* in that second */
+    _Atomic uint64_t dropped;
+} tc__log_limit_t;
+void tc__log_limited(tc__log_limit_t *limit, const char *logger, tc_log_level_t level, const tc_request_t *req,
+                     const char *fmt, ...) TC_PRINTF(5, 6);
+
+/* Write `text` with control bytes, backslashes and invalid UTF-8 as \xNN; as the functions of escape.h count. */
+size_t tc__log_escape(char *out, size_t size, tc_bytes_t text);
+
+/* A callback and level of a tc_application_t's own can be layered by the web layer: the process's sink. */
+void tc__log_emit(const tc_log_record_t *record);
+
+#endif

@@ -1,0 +1,10 @@
+/* utf8_internal.h - UTF-8, whole (tc_utf8_valid) and piece by piece. */
+#ifndef TC_UTIL_UTF8_INTERNAL_H
+#define TC_UTIL_UTF8_INTERNAL_H
+
+#include <tornadoc/util.h>
+
+/* The length of the sequence at data[0] if it is well formed within len bytes, else 0. len > 0. */
+size_t tc__utf8_sequence(const char *data, size_t len);
+
+#endif
