@@ -1,0 +1,31 @@
+/*
+ * arguments_internal.h - names and values of a query or of an urlencoded body. (Tornado: parse_qs_bytes and what
+ * get_argument makes of the values)
+ *
+ * "&" separates; blank values are kept; a name without "=" has the value ""; bad percent sequences stay as they are.
+ */
+#ifndef TC_HTTP_ARGUMENTS_INTERNAL_H
+#define TC_HTTP_ARGUMENTS_INTERNAL_H
+
+#include <tornadoc/util.h>
+
+#include "util/arena_internal.h"
+
+typedef struct {
+    tc_bytes_t name;  /* decoded, NUL behind it */
+    tc_bytes_t value; /* decoded; control bytes made spaces and stripped, as Tornado's get_argument does; NUL behind it */
+    bool valid;       /* value and name are UTF-8 */
+} tc__argument_t;
+
+typedef struct {
+    tc__argument_t *items; /* in the arena, in order */
+    size_t count;
+} tc__arguments_t;
+
+/* Append what `text` holds. 0; TC_ETOOBIG beyond `max_count` in all (checked before anything is kept); TC_ENOMEM. */
+int tc__arguments_parse(tc__arguments_t *arguments, tc__arena_t *arena, tc_bytes_t text, size_t max_count);
+
+/* The last with that name, or NULL. */
+const tc__argument_t *tc__arguments_last(const tc__arguments_t *arguments, tc_bytes_t name);
+
+#endif
