@@ -1,0 +1,604 @@
+"""The driver behind `run` and `gate`: starts the servers, sends the load, reads the counters. Python's standard
+library only. Everything stays on 127.0.0.1; every process that is started here is ended here."""
+
+import argparse
+import json
+import mmap
+import os
+import platform
+import re
+import resource
+import shutil
+import signal
+import socket
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+BASELINE = HERE / "baseline.txt"
+BODY = "Hello, world"
+IDLE = 10_000
+SLACK = 1.02
+
+
+class Failed(Exception):
+    """Something that has to work does not; the message says what."""
+
+
+# ---- Processes ----
+
+CPUS = sorted(os.sched_getaffinity(0))
+SERVER_CPU, LOAD_CPU = CPUS[0], CPUS[1 if len(CPUS) > 1 else 0]
+
+
+def pinned(cpu):
+    """What a child does before its program starts: one CPU, as many descriptors as allowed."""
+
+    def prepare():
+        os.sched_setaffinity(0, {cpu})
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+    return prepare
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def child_of(pid):
+    """The pid of the one child of `pid`."""
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                stat = Path("/proc", entry, "stat").read_text()
+            except OSError:
+                continue
+            if int(stat.rpartition(")")[2].split()[1]) == pid:
+                return int(entry)
+    raise Failed(f"process {pid} has no child")
+
+
+class Server:
+    """A running server on a port of its own. `prefix` is a tool to run it under (valgrind, strace)."""
+
+    def __init__(self, kind, tools, prefix=(), env=None, traced=False):
+        self.name, self.port, self.traced = kind, free_port(), traced
+        self.dir = tempfile.TemporaryDirectory(prefix="tornadoc-bench-")
+        self.errors = open(Path(self.dir.name, "stderr"), "w+")
+        self.process = subprocess.Popen(
+            [*prefix, *tools.command(kind, self.port, self.dir.name)], stdin=subprocess.DEVNULL,
+            stdout=self.errors, stderr=self.errors, env={**os.environ, **(env or {})}, preexec_fn=pinned(SERVER_CPU))
+        try:
+            self.wait_until_it_listens()
+        except BaseException:
+            self.stop()
+            raise
+
+    def wait_until_it_listens(self):
+        for _ in range(600):
+            if self.process.poll() is not None:
+                raise Failed(f"{self.name} ended at once (status {self.process.returncode}): {self.said()}")
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                return
+            except OSError:
+                time.sleep(0.05)
+        raise Failed(f"{self.name} does not listen on port {self.port}: {self.said()}")
+
+    def said(self):
+        self.errors.seek(0)
+        return self.errors.read().strip() or "it said nothing"
+
+    @property
+    def pid(self):
+        return child_of(self.process.pid) if self.traced else self.process.pid
+
+    def stop(self):
+        if self.process.poll() is None:
+            try:
+                os.kill(self.pid, signal.SIGTERM)
+            except (Failed, ProcessLookupError):
+                self.process.terminate()
+            try:
+                self.process.wait(30)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        self.errors.close()
+        self.dir.cleanup()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+
+NGINX_CONF = """
+daemon off;
+master_process off;
+pid {dir}/nginx.pid;
+error_log stderr crit;
+worker_rlimit_nofile {files};
+events {{ worker_connections {connections}; }}
+http {{
+    access_log off;
+    server_tokens off;
+    keepalive_requests 1000000000;
+    keepalive_timeout 600s;
+    tcp_nodelay on;
+    default_type "text/html; charset=UTF-8";
+    client_body_temp_path {dir}/t1;
+    proxy_temp_path {dir}/t2;
+    fastcgi_temp_path {dir}/t3;
+    uwsgi_temp_path {dir}/t4;
+    scgi_temp_path {dir}/t5;
+    server {{
+        listen 127.0.0.1:{port} backlog=4096;
+        location / {{ return 200 "{body}"; }}
+    }}
+}}
+"""
+
+
+class Tools:
+    """Where the programs are."""
+
+    def __init__(self, folder, hello=None):
+        self.folder = Path(folder)
+        self.load = self.program("bench_load")
+        self.raw = self.program("bench_raw")
+        self.hello = Path(hello) if hello else self.folder / "bench_hello"
+        self.nginx = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+        self.answer = None  # the file that raw sends
+
+    def program(self, name):
+        path = self.folder / name
+        if not path.exists():
+            raise Failed(f"{path} is missing: build the target {name}, or use tests/bench/run, which does")
+        return path
+
+    def command(self, kind, port, folder):
+        if kind == "raw":
+            return [self.raw, str(port), *([self.answer] if self.answer else [])]
+        if kind == "tornadoc":
+            return [self.hello, str(port)]
+        conf = Path(folder, "nginx.conf")
+        files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        conf.write_text(NGINX_CONF.format(dir=folder, port=port, body=BODY, files=files, connections=min(files - 50, 16384)))
+        return [self.nginx, "-e", "stderr", "-p", folder, "-c", str(conf)]
+
+    def have(self, kind):
+        return {"raw": True, "tornadoc": self.hello.exists(), "nginx": bool(self.nginx)}[kind]
+
+    def learn_answer(self, folder):
+        """Let raw send exactly the bytes that tornadoc sends."""
+        with Server("tornadoc", self) as server, socket.create_connection(("127.0.0.1", server.port), 5) as s:
+            s.sendall(b"GET / HTTP/1.1\r\nHost: hello-world.example.com\r\n\r\n")
+            data = b""
+            while not data.endswith(BODY.encode()):
+                piece = s.recv(65536)
+                if not piece:
+                    raise Failed(f"tornadoc does not answer with {BODY!r}: {data!r}")
+                data += piece
+        path = Path(folder, "answer")
+        path.write_bytes(data)
+        self.answer = str(path)
+
+
+class Load:
+    """The generator, running with --hold: `again` repeats the run on the same connections."""
+
+    def __init__(self, tools, server, *arguments, hold=False):
+        command = [tools.load, "-b", BODY, *map(str, arguments), *(["--hold"] if hold else []), str(server.port)]
+        self.server = server
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, text=True, preexec_fn=pinned(LOAD_CPU))
+        self.result = self.read()
+
+    def read(self):
+        line = self.process.stdout.readline()
+        if not line:
+            _, errors = self.process.communicate()
+            raise Failed(f"{self.server.name}: {errors.strip()}")
+        return json.loads(line)
+
+    def again(self):
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        return self.read()
+
+    def end(self):
+        _, errors = self.process.communicate(timeout=60)
+        if self.process.returncode != 0:
+            raise Failed(f"{self.server.name}: {errors.strip()}")
+        return self.result
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind is None:
+            self.end()
+        else:
+            self.process.kill()
+            self.process.wait()
+
+
+def load(tools, server, *arguments):
+    with Load(tools, server, *arguments) as run:
+        return run.result
+
+
+# ---- Counters that do not depend on the machine's mood ----
+
+# Two runs of different lengths: what starting and stopping costs is in both, and their difference is the requests'.
+# Multiples of 16 connections times 16 in a batch.
+SHORT, LONG = 2_048, 12_288
+
+
+def per_request(count):
+    return (count(LONG) - count(SHORT)) / (LONG - SHORT)
+
+
+def instructions(tools, kind, request):
+    """User-space instructions per request, 4 connections (callgrind)."""
+
+    def count(requests):
+        with tempfile.TemporaryDirectory(prefix="tornadoc-bench-") as folder:
+            out = Path(folder, "callgrind.out")
+            prefix = ["valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={out}"]
+            with Server(kind, tools, prefix) as server:
+                load(tools, server, "-c", 4, "-n", requests, "-r", request)
+            found = re.search(r"^totals: (\d+)", out.read_text() if out.exists() else "", re.M)
+            if not found:
+                raise Failed("callgrind wrote no totals")
+            return int(found.group(1))
+
+    return per_request(count)
+
+
+def system_calls(tools, kind, depth):
+    """System calls per request, 16 connections (strace): {name: calls}, with their sum as "total"."""
+
+    def count(requests):
+        with tempfile.TemporaryDirectory(prefix="tornadoc-bench-") as folder:
+            out = Path(folder, "strace.out")
+            with Server(kind, tools, ["strace", "-f", "-c", "-U", "calls,name", "-o", out], traced=True) as server:
+                load(tools, server, "-c", 16, "-d", depth, "-n", requests)
+            found = re.findall(r"^ *(\d+) (\w+)$", out.read_text() if out.exists() else "", re.M)
+            if not found:
+                raise Failed("strace wrote no totals")
+            return {name: int(calls) for calls, name in found}
+
+    few, many = count(SHORT), count(LONG)
+    return {name: (many[name] - few.get(name, 0)) / (LONG - SHORT) for name in many}
+
+
+class Counted:
+    """A server with malloc counted in its whole process."""
+
+    def __init__(self, tools, kind):
+        self.file = tempfile.NamedTemporaryFile(prefix="tornadoc-bench-")
+        self.file.truncate(mmap.PAGESIZE)
+        self.map = mmap.mmap(self.file.fileno(), mmap.PAGESIZE)
+        library = tools.program("libbench_malloc_count.so")
+        self.server = Server(kind, tools, env={"LD_PRELOAD": str(library), "BENCH_COUNTERS": self.file.name})
+
+    def read(self):
+        time.sleep(0.2)  # the server is done with what follows its last answer
+        mapped, calls, _, live = struct.unpack_from("=QQQQ", self.map)
+        if not mapped:
+            raise Failed("the malloc counter was not loaded")
+        return calls, live
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.server.stop()
+
+
+def allocations(tools, kind, request):
+    """Calls of malloc, calloc and realloc from the 10,000th to the 20,000th keep-alive request, 16 connections."""
+    with Counted(tools, kind) as counted:
+        with Load(tools, counted.server, "-c", 16, "-n", 10_000, "-r", request, hold=True) as run:
+            before = counted.read()[0]
+            run.again()
+            return counted.read()[0] - before
+
+
+def idle_count():
+    """10,000 connections, or as many as the limit on descriptors lets a process have."""
+    return min(IDLE, resource.getrlimit(resource.RLIMIT_NOFILE)[1] - 200)
+
+
+def idle_bytes(tools, kind):
+    """Bytes from malloc per idle connection that has had an answer, libuv's and all others' included."""
+    count = idle_count()
+    with Counted(tools, kind) as counted:
+        load(tools, counted.server, "-c", 16, "-n", 1_600)
+        before = counted.read()[1]
+        with Load(tools, counted.server, "-c", count, "-n", 0, hold=True):
+            return (counted.read()[1] - before) / count
+
+
+def idle_private(tools, kind):
+    """Private memory per idle connection: whole pages, what the allocator keeps in reserve included."""
+
+    def dirty(server):
+        time.sleep(0.2)
+        text = Path(f"/proc/{server.pid}/smaps_rollup").read_text()
+        return int(re.search(r"^Private_Dirty:\s+(\d+) kB", text, re.M).group(1)) * 1024
+
+    count = idle_count()
+    with Server(kind, tools) as server:
+        load(tools, server, "-c", 16, "-n", 1_600)
+        before = dirty(server)
+        with Load(tools, server, "-c", count, "-n", 0, hold=True):
+            return (dirty(server) - before) / count
+
+
+# ---- run: side by side ----
+
+# name: (what it is, arguments of the generator, tornadoc's goal as a multiple of raw, whether nginx is to be beaten)
+SCENARIOS = {
+    "plain16": ("keep-alive, 16 connections", ["-c", 16], 1.08, True),
+    "plain64": ("keep-alive, 64 connections", ["-c", 64], 1.08, True),
+    "pipe16": ("keep-alive, 64 connections, 16 requests per batch", ["-c", 64, "-d", 16], 1.65, True),
+    "browser": ("keep-alive, 64 connections, a browser's request", ["-c", 64, "-r", "browser"], 1.15, True),
+    "close": ("a new connection per request, 16 at a time", ["-c", 16, "-x"], 1.12, False),
+}
+COUNTERS = ["instructions", "syscalls", "memory"]
+
+
+def note(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def median(values):
+    return statistics.median(values)
+
+
+def compare_scenario(tools, servers, name, rounds, seconds):
+    _, arguments, _, _ = SCENARIOS[name]
+    runs = {kind: [] for kind in servers}
+    kinds = list(servers)
+    for i in range(rounds):
+        for kind in kinds[i % len(kinds):] + kinds[: i % len(kinds)]:
+            warmup = min(0.1, seconds / 4)
+            runs[kind].append(load(tools, servers[kind], *arguments, "-s", seconds, "-w", warmup,
+                                   "-p", servers[kind].pid))
+    result = {}
+    for kind in kinds:
+        ratios = {other: [a["cpu_us"] / b["cpu_us"] for a, b in zip(runs[kind], runs[other])] for other in kinds}
+        result[kind] = {key: median(r[key] for r in runs[kind]) for key in ("per_second", "cpu_us", "p50_us", "p99_us")}
+        result[kind]["answer_bytes"] = runs[kind][0]["answer_bytes"]
+        for other in ("raw", "nginx"):
+            if other in ratios:
+                values = ratios[other]
+                result[kind]["times_" + other] = {"median": median(values), "min": min(values), "max": max(values)}
+    return result
+
+
+def print_scenario(name, result):
+    title, _, goal, beat_nginx = SCENARIOS[name]
+    print(f"\n{name}: {title}")
+    print(f"  {'':10}{'requests/s':>12}{'CPU us/request':>16}{'x raw':>8}{'  [min-max]':13}{'p50 us':>9}{'p99 us':>9}")
+    for kind, r in result.items():
+        ratio = r.get("times_raw")
+        text = f"{ratio['median']:8.2f}  [{ratio['min']:.2f}-{ratio['max']:.2f}]" if ratio else f"{'-':>8}{'':13}"
+        print(f"  {kind:10}{r['per_second']:12,.0f}{r['cpu_us']:16.2f}{text:21}{r['p50_us']:9.0f}{r['p99_us']:9.0f}")
+    if "tornadoc" in result and "raw" in result:
+        ratio = result["tornadoc"]["times_raw"]["median"]
+        line = f"  goal: at most {goal:.2f} x raw: {'met' if ratio <= goal else 'MISSED'} ({ratio:.2f})"
+        if beat_nginx and "nginx" in result:
+            ratio = result["tornadoc"]["times_nginx"]["median"]
+            line += f"; below nginx: {'met' if ratio < 1 else 'MISSED'} ({ratio:.2f} x nginx)"
+        print(line)
+
+
+def compare_counters(tools, kinds, chosen):
+    result = {}
+    for kind in kinds:
+        r = result[kind] = {}
+        note(f"counters: {kind} ...")
+        if "instructions" in chosen:
+            r["instructions_plain"] = instructions(tools, kind, "plain")
+            r["instructions_browser"] = instructions(tools, kind, "browser")
+        if "syscalls" in chosen:
+            r["syscalls_plain"] = system_calls(tools, kind, 1)
+            r["syscalls_pipelined"] = system_calls(tools, kind, 16)
+        if "memory" in chosen:
+            r["allocations"] = allocations(tools, kind, "plain") / 10_000
+            r["idle_bytes"] = idle_bytes(tools, kind)
+            r["idle_private"] = idle_private(tools, kind)
+    return result
+
+
+def print_counters(result, chosen):
+    columns = []
+    if "instructions" in chosen:
+        columns += [("instructions", "plain", lambda r: f"{r['instructions_plain']:,.0f}"),
+                    ("instructions", "browser", lambda r: f"{r['instructions_browser']:,.0f}")]
+    if "syscalls" in chosen:
+        columns += [("system calls", "plain", lambda r: f"{r['syscalls_plain']['total']:.2f}"),
+                    ("system calls", "pipelined", lambda r: f"{r['syscalls_pipelined']['total']:.2f}")]
+    if "memory" in chosen:
+        columns += [("mallocs", "plain", lambda r: f"{r['allocations']:.2f}"),
+                    ("idle bytes", "malloc", lambda r: f"{r['idle_bytes']:,.0f}"),
+                    ("idle bytes", "private", lambda r: f"{r['idle_private']:,.0f}")]
+    print(f"\nper request, and per idle connection at {idle_count():,}")
+    print("  " + " " * 10 + "".join(f"{c[0]:>14}" for c in columns))
+    print("  " + " " * 10 + "".join(f"{c[1]:>14}" for c in columns))
+    for kind, r in result.items():
+        print(f"  {kind:10}" + "".join(f"{c[2](r):>14}" for c in columns))
+    for kind, r in result.items():
+        if "syscalls_plain" in r:
+            shares = sorted(((n, name) for name, n in r["syscalls_plain"].items() if name != "total"), reverse=True)
+            print(f"  {kind} calls per plain request: "
+                  + ", ".join(f"{name} {n:.2f}" for n, name in shares if n >= 0.005))
+
+
+def machine():
+    model = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.M)
+    return {"cpu": model.group(1) if model else platform.machine(), "cpus": len(CPUS), "kernel": platform.release(),
+            "environment": environment(None)}
+
+
+def command_run(arguments):
+    parser = argparse.ArgumentParser(prog="tests/bench/run", description="hello, world side by side: raw (a bare "
+                                     "epoll server, the yardstick), tornadoc and nginx")
+    everything = [*SCENARIOS, *COUNTERS]
+    parser.add_argument("--quick", action="store_true", help="three short rounds, counters of tornadoc only")
+    parser.add_argument("--scenario", action="append", choices=everything, metavar="NAME",
+                        help="only this one, may be given again: " + ", ".join(everything))
+    parser.add_argument("--rounds", type=int, help="rounds per scenario (9; quick 3)")
+    parser.add_argument("--seconds", type=float, help="seconds per server and round (1; quick 0.3)")
+    parser.add_argument("--json", action="store_true", help="print the results as JSON instead")
+    parser.add_argument("--programs", required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--hello", help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    rounds = options.rounds or (3 if options.quick else 9)
+    seconds = options.seconds or (0.3 if options.quick else 1.0)
+    chosen = options.scenario or everything
+
+    tools = Tools(options.programs, options.hello)
+    kinds = [kind for kind in ("raw", "tornadoc", "nginx") if tools.have(kind)]
+    for kind in ("tornadoc", "nginx"):
+        if kind not in kinds:
+            note(f"{kind} is not here: left out")
+    if len(CPUS) < 2:
+        note("one CPU only: server and generator share it, times mean little")
+    result = {"machine": machine(), "rounds": rounds, "seconds": seconds, "scenarios": {}, "counters": {}}
+    if not options.json:
+        m = result["machine"]
+        print(f"{m['cpu']}, {m['cpus']} CPUs, Linux {m['kernel']}; {rounds} rounds of {seconds:g} s per server")
+
+    with tempfile.TemporaryDirectory(prefix="tornadoc-bench-") as folder:
+        if "tornadoc" in kinds:
+            tools.learn_answer(folder)
+        names = [name for name in SCENARIOS if name in chosen]
+        servers = {}
+        try:
+            for kind in kinds if names else []:
+                servers[kind] = Server(kind, tools)
+            for name in names:
+                note(f"{name} ...")
+                r = result["scenarios"][name] = compare_scenario(tools, servers, name, rounds, seconds)
+                if not options.json:
+                    print_scenario(name, r)
+        finally:
+            for server in servers.values():
+                server.stop()
+        counters = [name for name in COUNTERS if name in chosen]
+        if counters:
+            some = [kind for kind in kinds if kind == "tornadoc" or not options.quick] or kinds[:1]
+            result["counters"] = compare_counters(tools, some, counters)
+            if not options.json:
+                print_counters(result["counters"], counters)
+    if options.json:
+        print(json.dumps(result, indent=2))
+    return 0
+
+
+# ---- gate: what must not get worse ----
+
+CHECKS = [  # name, limit, unit, how it is counted
+    ("instructions-plain", 3000, "instructions per plain request", lambda t: instructions(t, "tornadoc", "plain")),
+    ("instructions-browser", 10000, "instructions per browser request", lambda t: instructions(t, "tornadoc", "browser")),
+    ("syscalls-plain", 2.1, "system calls per request", lambda t: system_calls(t, "tornadoc", 1)["total"]),
+    ("syscalls-pipelined", 0.15, "system calls per pipelined request", lambda t: system_calls(t, "tornadoc", 16)["total"]),
+    ("allocations-plain", 0, "allocations in 10,000 plain requests", lambda t: allocations(t, "tornadoc", "plain")),
+    ("allocations-browser", 0, "allocations in 10,000 browser requests", lambda t: allocations(t, "tornadoc", "browser")),
+    ("idle-bytes", 640, "bytes per idle connection", lambda t: idle_bytes(t, "tornadoc")),
+]
+
+
+def environment(folder):
+    """What decides the exact counts: distribution, machine, compiler."""
+    release = platform.freedesktop_os_release()
+    parts = [release.get("ID", "linux") + "-" + release.get("VERSION_ID", "?"), platform.machine()]
+    if folder:
+        parts.append(Path(folder, "compiler.txt").read_text().strip())
+    return "/".join(parts)
+
+
+def read_baseline():
+    lines = [line.split() for line in BASELINE.read_text().splitlines() if line and not line.startswith("#")]
+    return {(where, name): float(value) for where, name, value in lines}
+
+
+def write_baseline(values):
+    head = [line for line in BASELINE.read_text().splitlines() if line.startswith("#")]
+    lines = [f"{where} {name} {value:.4g}" if value < 100 else f"{where} {name} {value:.0f}"
+             for (where, name), value in sorted(values.items())]
+    BASELINE.write_text("\n".join(head + lines) + "\n")
+
+
+def command_gate(arguments):
+    parser = argparse.ArgumentParser(prog="tests/bench/gate", description="the counters that do not depend on the "
+                                     "machine's mood, against their limits and the recorded baseline")
+    parser.add_argument("--record", action="store_true", help="record what is counted as this environment's baseline")
+    parser.add_argument("--programs", required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--hello", help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    tools = Tools(options.programs, options.hello)
+    if not tools.have("tornadoc"):
+        raise Failed(f"{tools.hello} is missing")
+    where, baseline = environment(options.programs), read_baseline()
+    passed = failed = 0
+    if not options.record and not any(key[0] == where for key in baseline):
+        print(f"no baseline for {where}: only the limits count")
+    for name, limit, unit, count in CHECKS:
+        if name == "idle-bytes" and idle_count() < IDLE:
+            unit += f" (at {idle_count():,}: the limit on descriptors allows no more)"
+        try:
+            value = count(tools)
+        except Failed as error:
+            print(f"FAIL {name}: {error}")
+            failed += 1
+            continue
+        before = baseline.get((where, name))
+        text = f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.3f}"
+        line = f"{text} {unit}, at most {limit:,g}"
+        if before is not None:
+            line += f", recorded {before:,g}"
+        if value > limit * SLACK:
+            problem = "over the limit"
+        elif before is not None and not options.record and value > before * SLACK:
+            problem = f"{(value / before - 1) * 100:.1f} % over what was recorded" if before else "was none"
+        else:
+            problem = None
+        print(f"FAIL {name}: {line}: {problem}" if problem else f"ok   {name}: {line}", flush=True)
+        failed += problem is not None
+        passed += problem is None
+        if options.record:
+            baseline[where, name] = value
+    if options.record and not failed:
+        write_baseline(baseline)
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        return {"run": command_run, "gate": command_gate}[sys.argv[1]](sys.argv[2:])
+    except Failed as error:
+        note(f"tests/bench/{sys.argv[1]}: {error}")
+    except KeyboardInterrupt:
+        note("interrupted")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
