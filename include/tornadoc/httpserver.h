@@ -1,0 +1,73 @@
+/*
+ * tornadoc/httpserver.h - a server on a loop of your own. (Tornado: httpserver)
+ *
+ * tc_application_run makes a loop and a server by itself; this is for programs that have a loop already, or that serve
+ * several applications. tc_httpserver_new stands in tornadoc/web.h, with the application that it serves.
+ */
+#ifndef TORNADOC_HTTPSERVER_H
+#define TORNADOC_HTTPSERVER_H
+
+#include <tornadoc/ioloop.h>
+#include <tornadoc/netutil.h>
+#include <tornadoc/util.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct tc_httpserver tc_httpserver_t;
+
+/** Zero is the default, everywhere. Sizes are bytes (TC_UNLIMITED), times milliseconds (TC_FOREVER). */
+typedef struct {
+    size_t max_request_line;      /**< default 8 KiB; beyond it 414 */
+    size_t max_header_size;       /**< request line and header block; default 64 KiB; beyond it 431 */
+    size_t max_header_count;      /**< default 128; beyond it 431 */
+    size_t max_body_size;         /**< default 100 MiB; beyond it 413; routes may have their own */
+    size_t max_output_size;       /**< queued for one client; default 64 MiB; beyond it the connection is aborted */
+    size_t output_mark;           /**< above it tc_writable is false; default 1 MiB */
+    size_t max_connections;       /**< then accepting pauses; default from RLIMIT_NOFILE, less a reserve */
+    uint64_t idle_timeout_ms;     /**< between two requests of a connection; default 75,000 */
+    uint64_t header_timeout_ms;   /**< from the first byte to the complete header block, and for the first byte of a new
+                                       connection; default 20,000; then 408 */
+    uint64_t body_timeout_ms;     /**< without a byte of the body; default 30,000; then 408 */
+    uint64_t write_timeout_ms;    /**< without the client taking a byte; default 60,000; then the connection is aborted */
+    bool no_keep_alive;           /**< one request per connection */
+    const char *server_name;      /**< the Server header field; default "tornadoc/" and the version; "": none; copied */
+    tc_bind_options_t bind;       /**< for tc_httpserver_listen */
+    uintptr_t reserved[8];        /**< must be zero */
+} tc_httpserver_options_t;
+
+/** Bind and accept: see tc_bind_sockets for `address`, and for `port` 0 or TC_ANY_PORT. Repeatable. */
+TC_EXTERN int tc_httpserver_listen(tc_httpserver_t *server, const char *address, int port) TC_MUST_CHECK;
+
+/** Accept on a listening socket that exists (inherited, or made before a fork): taken, also on failure. */
+TC_EXTERN int tc_httpserver_add_socket(tc_httpserver_t *server, int fd) TC_MUST_CHECK;
+
+/** The port of the first socket; 0 without one. */
+TC_EXTERN int tc_httpserver_port(const tc_httpserver_t *server);
+
+/** How many connections are open. */
+TC_EXTERN size_t tc_httpserver_connections(const tc_httpserver_t *server);
+
+/** Accept no more; connections go on. Idempotent. */
+TC_EXTERN void tc_httpserver_stop(tc_httpserver_t *server);
+
+typedef void (*tc_httpserver_cb)(tc_httpserver_t *server, int err, void *user_data);
+/**
+ * Stop accepting, close idle connections, let what runs end with `Connection: close`, cut the rest at the deadline; then
+ * call `cb` (or NULL) on the loop: 0, or TC_ETIMEDOUT if something was cut. A second drain only moves the deadline
+ * nearer; its `cb` is called as well.
+ *
+ * @return 0; TC_ENOMEM, TC_ECLOSED (the loop is gone): `cb` never runs
+ */
+TC_ANY_THREAD int tc_httpserver_drain(tc_httpserver_t *server, uint64_t timeout_ms, tc_httpserver_cb cb,
+                                      void *user_data);
+
+/** Stop, abort what is left, free. Detached requests outlive it. NULL is fine. Not while a drain is under way on
+ *  another thread. */
+TC_EXTERN void tc_httpserver_free(tc_httpserver_t *server);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
