@@ -64,12 +64,13 @@ typedef struct {
 typedef struct {
     tc__header_t *items;               /* [0, count), in the arena */
     uint16_t count, capacity;
-    uint8_t first[TC__HEADER_COUNT];   /* index + 1 of the first with that id, 0: none (or beyond 255: look for it) */
+    uint16_t first[TC__HEADER_COUNT];  /* index + 1 of the first with that id, 0: none */
 } tc__headers_t;
 
 void tc__headers_init(tc__headers_t *headers);
 
-/* At the end; nothing is copied or checked. NULL: out of memory. */
+/* At the end; nothing is copied or checked. NULL: out of memory, or more than fits (65,535 fields, or bytes of a name):
+ * then the arena has failed. */
 tc__header_t *tc__headers_append(tc__headers_t *headers, tc__arena_t *arena, tc_bytes_t name, tc_bytes_t value);
 
 static inline bool tc__headers_has(const tc__headers_t *headers, tc__header_id_t id) {
@@ -87,7 +88,8 @@ const tc__header_t *tc__headers_find(const tc__headers_t *headers, tc_bytes_t na
 tc_bytes_t tc__headers_join(const tc__headers_t *headers, tc__arena_t *arena, tc_bytes_t name, const char *separator);
 
 /* The response side. Both are copied to the arena. TC_EINVAL (and a detail) unless the name is a token and the value is
- * without CR, LF, NUL and other control bytes but tab; TC_ENOMEM. `set` removes the others of that name. */
+ * without CR, LF, NUL and other control bytes but tab; TC_ENOMEM. White space around a value is cut off. `set` takes the
+ * place of the first of that name and removes the others. */
 int tc__headers_set(tc__headers_t *headers, tc__arena_t *arena, const char *name, const char *value);
 int tc__headers_add(tc__headers_t *headers, tc__arena_t *arena, const char *name, const char *value);
 void tc__headers_remove(tc__headers_t *headers, tc_bytes_t name);
