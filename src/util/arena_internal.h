@@ -12,12 +12,13 @@
 
 #include <tornadoc/util.h>
 
+#include "util/poison_internal.h"
 #include "util/pool_internal.h"
 
 typedef struct tc__arena {
     tc__pool_t *pool;
-    void *blocks;    /* pool blocks, newest first, linked through their first word */
-    void *large;     /* blocks of the allocator, likewise */
+    void *blocks;    /* pool blocks, newest first, linked through their last word */
+    void *large;     /* blocks of the allocator, newest first, linked through their first word */
     void *cleanups;  /* last registered first */
     char *cur, *end; /* free room of the newest block; aligned to 16 between allocations */
     bool failed;     /* an allocation failed some time */
@@ -35,23 +36,29 @@ void tc__arena_deinit(tc__arena_t *arena);
 /* Run the cleanups now (once). */
 void tc__arena_run_cleanups(tc__arena_t *arena);
 
-/* 16-byte aligned, not zeroed; NULL: out of memory, and `failed` is set. A size of 0 is fine. */
+/* 16-byte aligned (as the allocator's blocks are), not zeroed; NULL: out of memory, and `failed` is set. A size of 0 is
+ * fine. */
+static inline size_t tc__arena_round(size_t size) {
+    return (size + TC__REDZONE + 15) & ~(size_t)15;
+}
 void *tc__arena_slow_alloc(tc__arena_t *arena, size_t size);
 static inline void *tc__arena_alloc(tc__arena_t *arena, size_t size) {
-    size_t rounded = (size + 15) & ~(size_t)15;
+    size_t rounded = tc__arena_round(size);
     if (rounded >= size && rounded <= (size_t)(arena->end - arena->cur) && rounded != 0) {
         void *data = arena->cur;
         arena->cur += rounded;
+        tc__unpoison(data, size);
         return data;
     }
     return tc__arena_slow_alloc(arena, size);
 }
 void *tc__arena_calloc(tc__arena_t *arena, size_t size);
 
-/* Grow what was allocated last in place where possible, else move it. */
+/* Grow what was allocated last in place where possible, else move it; NULL `data` is allocated. On failure `data` stays
+ * as it is. */
 void *tc__arena_realloc(tc__arena_t *arena, void *data, size_t old_size, size_t new_size);
 
-char *tc__arena_strndup(tc__arena_t *arena, const char *text, size_t len); /* NUL-terminated */
+char *tc__arena_strndup(tc__arena_t *arena, const char *text, size_t len); /* `len` bytes and a NUL */
 char *tc__arena_vsprintf(tc__arena_t *arena, const char *fmt, va_list args) TC_PRINTF(2, 0);
 char *tc__arena_sprintf(tc__arena_t *arena, const char *fmt, ...) TC_PRINTF(2, 3);
 
