@@ -23,10 +23,10 @@ static inline size_t tc__buffer_len(const tc__buffer_t *buffer) {
     return buffer->end - buffer->start;
 }
 static inline tc_bytes_t tc__buffer_bytes(const tc__buffer_t *buffer) {
-    return tc_bytes(buffer->data + buffer->start, buffer->end - buffer->start);
+    return tc_bytes(buffer->data ? buffer->data + buffer->start : NULL, buffer->end - buffer->start);
 }
 
-/* 0; TC_ETOOBIG beyond the limit, TC_ENOMEM: then nothing was appended. */
+/* 0; TC_ETOOBIG beyond the limit, TC_ENOMEM: then nothing was appended. `data` must not lie in the buffer. */
 int tc__buffer_append(tc__buffer_t *buffer, const void *data, size_t len);
 
 /* Room for `len` more bytes, contiguous, at data + end; the caller then adds to `end`. The same errors. */
