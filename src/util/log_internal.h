@@ -28,12 +28,14 @@ void tc__vlog(const char *logger, tc_log_level_t level, const tc_request_t *req,
  * limiter is static and shared by all threads. */
 enum { TC__LOG_BURST = 5 };
 typedef struct {
-    _Atomic uint64_t second; /* of the monotonic clock */
-    _Atomic uint32_t count;  /* in that second */
+    _Atomic uint64_t window; /* second of the monotonic clock << 8 | lines written in it */
     _Atomic uint64_t dropped;
 } tc__log_limit_t;
 void tc__log_limited(tc__log_limit_t *limit, const char *logger, tc_log_level_t level, const tc_request_t *req,
                      const char *fmt, ...) TC_PRINTF(5, 6);
+
+/* May a line be written in that second? Then `suppressed` is how many were not since the last one; else it is counted. */
+bool tc__log_limit_take(tc__log_limit_t *limit, uint64_t second, uint64_t *suppressed);
 
 /* Write `text` with control bytes, backslashes and invalid UTF-8 as \xNN; as the functions of escape.h count. */
 size_t tc__log_escape(char *out, size_t size, tc_bytes_t text);
