@@ -558,31 +558,34 @@ def command_gate(arguments):
     passed = failed = 0
     if not options.record and not any(key[0] == where for key in baseline):
         print(f"no baseline for {where}: only the limits count")
+
+    def problem_with(value, limit, before):
+        if value > limit * SLACK:
+            return "over the limit"
+        if before is not None and value > before * SLACK:
+            return f"{(value / before - 1) * 100:.1f} % over what was recorded"
+        return None
+
     for name, limit, unit, count in CHECKS:
+        before = None if options.record else baseline.get((where, name))
         if name == "idle-bytes" and idle_count() < IDLE:
             unit += f" (at {idle_count():,}: the limit on descriptors allows no more)"
         try:
             value = count(tools)
+            for _ in range(2):  # a busy machine adds turns of the loop, it never takes any away: the lowest counts
+                if problem_with(value, limit, before):
+                    value = min(value, count(tools))
+            problem = problem_with(value, limit, before)
         except Failed as error:
-            print(f"FAIL {name}: {error}")
+            print(f"FAIL {name}: {error}", flush=True)
             failed += 1
             continue
-        before = baseline.get((where, name))
         text = f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.3f}"
-        line = f"{text} {unit}, at most {limit:,g}"
-        if before is not None:
-            line += f", recorded {before:,g}"
-        if value > limit * SLACK:
-            problem = "over the limit"
-        elif before is not None and not options.record and value > before * SLACK:
-            problem = f"{(value / before - 1) * 100:.1f} % over what was recorded" if before else "was none"
-        else:
-            problem = None
+        line = f"{text} {unit}, at most {limit:,g}" + (f", recorded {before:,g}" if before is not None else "")
         print(f"FAIL {name}: {line}: {problem}" if problem else f"ok   {name}: {line}", flush=True)
         failed += problem is not None
         passed += problem is None
-        if options.record:
-            baseline[where, name] = value
+        baseline[where, name] = value
     if options.record and not failed:
         write_baseline(baseline)
     print(f"{passed} passed, {failed} failed")
