@@ -458,17 +458,17 @@ def command_run(arguments):
     parser = argparse.ArgumentParser(prog="tests/bench/run", description="hello, world side by side: raw (a bare "
                                      "epoll server, the yardstick), tornadoc and nginx")
     everything = [*SCENARIOS, *COUNTERS]
-    parser.add_argument("--quick", action="store_true", help="three short rounds, counters of tornadoc only")
+    parser.add_argument("--quick", action="store_true", help="a few short rounds, counters of tornadoc only")
     parser.add_argument("--scenario", action="append", choices=everything, metavar="NAME",
                         help="only this one, may be given again: " + ", ".join(everything))
-    parser.add_argument("--rounds", type=int, help="rounds per scenario (9; quick 3)")
-    parser.add_argument("--seconds", type=float, help="seconds per server and round (1; quick 0.3)")
+    parser.add_argument("--rounds", type=int, help="rounds per scenario (21; quick 5)")
+    parser.add_argument("--seconds", type=float, help="seconds per server and round (0.3; quick 0.2)")
     parser.add_argument("--json", action="store_true", help="print the results as JSON instead")
     parser.add_argument("--programs", required=True, help=argparse.SUPPRESS)
     parser.add_argument("--hello", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
-    rounds = options.rounds or (3 if options.quick else 9)
-    seconds = options.seconds or (0.3 if options.quick else 1.0)
+    rounds = options.rounds or (5 if options.quick else 21)
+    seconds = options.seconds or (0.2 if options.quick else 0.3)
     chosen = options.scenario or everything
 
     tools = Tools(options.programs, options.hello)
