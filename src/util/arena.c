@@ -34,6 +34,8 @@ static void add_block(tc__arena_t *arena, void *block, size_t used) {
     arena->blocks = block;
     arena->cur = (char *)block + ((used + 15) & ~(size_t)15);
     arena->end = (char *)block_link(block);
+    if (arena->cur > arena->end) /* the object reaches to the link: no room */
+        arena->cur = arena->end;
     tc__poison(arena->cur, (size_t)(arena->end - arena->cur));
 }
 
