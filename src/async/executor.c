@@ -1,0 +1,354 @@
+/*
+ * executor.c - blocking work on threads of its own. (Tornado: IOLoop.run_in_executor, concurrent.futures)
+ *
+ * Not libuv's pool: its four threads resolve names and read files, and must not wait behind handlers that block.
+ *
+ *   QUEUED --[a worker]--> RUNNING --[post]--> in the loop's mailbox --[finish]--> gone
+ *      '--[taken back]--> finish, on the loop's thread, with TC_ECANCELED
+ *
+ * A job's future belongs to the loop's thread and is touched there only; the worker knows the function, its argument
+ * and the loop's mailbox. A loop that is freed takes back what is queued and lets go of what runs: that finishes later,
+ * finds the mailbox closed and is freed by its worker, argument included.
+ *
+ * Executors are counted, by their owner and by their jobs, so that a job can be taken back whatever became of the
+ * executor. The default one belongs to the loops that used it: when the last of these is freed, its threads end.
+ */
+#include "async/ioloop_private.h"
+
+#include <signal.h>
+
+#include <tornadoc/future.h>
+
+#include "util/alloc_internal.h"
+#include "util/error_internal.h"
+#include "util/log_internal.h"
+
+enum { DEFAULT_THREADS_PER_CPU = 5 };
+
+struct tc_executor {
+    uv_mutex_t mutex; /* guards all below but `refs` */
+    uv_cond_t wake;
+    atomic_uint refs;
+    tc__list_t queue; /* of job_t */
+    size_t queued;
+    unsigned max_threads, thread_count, idle;
+    bool ending;
+    uv_thread_t threads[]; /* max_threads of them */
+};
+
+typedef struct {
+    struct tc__mail mail;
+    tc__list_t in_queue; /* under the executor's mutex; empty: not queued */
+    tc__list_t in_loop;  /* in the loop's list; the loop's thread only, as `future` */
+    tc_future_t *future; /* referenced; NULL: the loop let go of the job */
+    tc_executor_t *executor;
+    tc__mailbox_t *mailbox;
+    tc_work_fn fn;
+    void *arg;
+    tc_free_fn free_arg;
+    int status;
+    void *result;
+} job_t;
+
+static _Thread_local tc_executor_t *working_for; /* on worker threads */
+
+/* ---- Life of an executor ---- */
+
+static void unref_executor(tc_executor_t *executor) {
+    if (!executor || atomic_fetch_sub_explicit(&executor->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    uv_cond_destroy(&executor->wake);
+    uv_mutex_destroy(&executor->mutex);
+    tc__free(executor);
+}
+
+int tc_executor_new(tc_executor_t **out, unsigned threads) {
+    if (!out || threads == 0)
+        return tc__misuse(TC_EINVAL, "tc_executor_new: %s", out ? "no threads" : "out is NULL");
+    tc_executor_t *executor = NULL;
+    if (threads <= (SIZE_MAX - sizeof(*executor)) / sizeof(uv_thread_t))
+        executor = tc__calloc(1, sizeof(*executor) + threads * sizeof(uv_thread_t));
+    if (!executor)
+        return tc__fail(TC_ENOMEM, "out of memory for an executor");
+    int err = uv_mutex_init(&executor->mutex);
+    if (err < 0)
+        goto fail;
+    err = uv_cond_init(&executor->wake);
+    if (err < 0)
+        goto fail_mutex;
+
+    atomic_init(&executor->refs, 1);
+    tc__list_init(&executor->queue);
+    executor->max_threads = threads;
+    *out = executor;
+    return 0;
+fail_mutex:
+    uv_mutex_destroy(&executor->mutex);
+fail:
+    tc__free(executor);
+    return tc__fail(err, "cannot make an executor: %s", tc_strerror(err));
+}
+
+/* ---- Jobs ---- */
+
+static void free_job(job_t *job) {
+    if (job->free_arg)
+        job->free_arg(job->arg);
+    unref_executor(job->executor);
+    tc__mailbox_unref(job->mailbox);
+    tc__free(job);
+}
+
+/* On the loop's thread: the loop has nothing to do with the job any more. Returns its future. */
+static tc_future_t *let_go(job_t *job, tc_ioloop_t *loop) {
+    tc_future_t *future = job->future;
+    job->future = NULL;
+    tc__list_remove(&job->in_loop);
+    tc__ioloop_release(loop);
+    return future;
+}
+
+static void complete(tc_future_t *future, int status, void *result) {
+    if (status == 0)
+        tc_future_set_result(future, result, NULL);
+    else if (status < 0)
+        tc_future_set_error(future, status, NULL);
+    else
+        tc_future_set_error(future, TC_EINVAL, "work returned a positive number: neither 0 nor an error code");
+    tc_future_unref(future);
+}
+
+static void finish(job_t *job, tc_ioloop_t *loop) {
+    if (job->future)
+        complete(let_go(job, loop), job->status, job->result);
+    free_job(job);
+}
+
+static void on_mail(struct tc__mail *mail, tc_ioloop_t *loop) {
+    finish(tc__container_of(mail, job_t, mail), loop);
+}
+
+static void post(job_t *job) {
+    if (tc__mailbox_post(job->mailbox, &job->mail) < 0)
+        free_job(job);
+}
+
+/* Whether the job was still queued: then no worker sees it any more. */
+static bool take_back(job_t *job) {
+    tc_executor_t *executor = job->executor;
+    uv_mutex_lock(&executor->mutex);
+    bool queued = !tc__list_empty(&job->in_queue);
+    if (queued) {
+        tc__list_remove(&job->in_queue);
+        executor->queued--;
+    }
+    uv_mutex_unlock(&executor->mutex);
+    return queued;
+}
+
+static void on_cancel(tc_future_t *future, void *user_data) {
+    job_t *job = user_data;
+    (void)future;
+    if (!take_back(job))
+        return;
+    job->status = TC_ECANCELED;
+    finish(job, tc__future_loop(job->future));
+}
+
+/* ---- Workers ---- */
+
+static job_t *next_job(tc_executor_t *executor) {
+    job_t *job = NULL;
+    uv_mutex_lock(&executor->mutex);
+    executor->idle++;
+    while (tc__list_empty(&executor->queue) && !executor->ending)
+        uv_cond_wait(&executor->wake, &executor->mutex);
+    executor->idle--;
+    if (!tc__list_empty(&executor->queue)) {
+        job = tc__container_of(executor->queue.next, job_t, in_queue);
+        tc__list_remove(&job->in_queue);
+        executor->queued--;
+    }
+    uv_mutex_unlock(&executor->mutex);
+    return job;
+}
+
+static void work(void *arg) {
+    tc_executor_t *executor = working_for = arg;
+    job_t *job;
+    while ((job = next_job(executor)) != NULL) {
+        job->status = job->fn(job->arg, &job->result);
+        post(job);
+    }
+}
+
+/* Signals are the business of the program's own threads. */
+static int create_thread(uv_thread_t *thread, tc_executor_t *executor) {
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int err = uv_thread_create(thread, work, executor);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return err;
+}
+
+/* Queue it, with one more thread if all that are there have something to do. No thread at all is a failure; fewer than
+ * wanted are not. */
+static int enqueue(tc_executor_t *executor, job_t *job) {
+    int err = 0;
+    uv_mutex_lock(&executor->mutex);
+    if (executor->queued >= executor->idle && executor->thread_count < executor->max_threads) {
+        err = create_thread(&executor->threads[executor->thread_count], executor);
+        if (err == 0)
+            executor->thread_count++;
+        else if (executor->thread_count > 0)
+            err = 0;
+    }
+    if (err == 0) {
+        tc__list_push(&executor->queue, &job->in_queue);
+        executor->queued++;
+        uv_cond_signal(&executor->wake);
+    }
+    uv_mutex_unlock(&executor->mutex);
+    return err;
+}
+
+static void take_back_all(tc_executor_t *executor) {
+    tc__list_t taken;
+    uv_mutex_lock(&executor->mutex);
+    executor->ending = true;
+    tc__list_take(&taken, &executor->queue);
+    executor->queued = 0;
+    uv_cond_broadcast(&executor->wake);
+    uv_mutex_unlock(&executor->mutex);
+    while (!tc__list_empty(&taken)) {
+        job_t *job = tc__container_of(taken.next, job_t, in_queue);
+        tc__list_remove(&job->in_queue);
+        job->status = TC_ECANCELED;
+        post(job);
+    }
+}
+
+void tc_executor_free(tc_executor_t *executor) {
+    if (!executor)
+        return;
+    if (working_for == executor) {
+        tc__misuse(TC_EBUSY, "tc_executor_free: called by one of its own threads, which cannot wait for itself");
+        return;
+    }
+    take_back_all(executor);
+    for (unsigned i = 0; i < executor->thread_count; i++)
+        uv_thread_join(&executor->threads[i]);
+    unref_executor(executor);
+}
+
+/* ---- The process's own ---- */
+
+static uv_once_t default_once = UV_ONCE_INIT;
+static uv_mutex_t default_mutex; /* guards the two below */
+static tc_executor_t *default_executor;
+static unsigned default_users; /* loops */
+
+static void init_default_mutex(void) {
+    uv_mutex_init(&default_mutex);
+}
+
+static unsigned cpu_count(void) {
+    long count = sysconf(_SC_NPROCESSORS_ONLN);
+    return count > 0 ? (unsigned)count : 1;
+}
+
+static tc_executor_t *default_for(tc_ioloop_t *loop) {
+    uv_once(&default_once, init_default_mutex);
+    uv_mutex_lock(&default_mutex);
+    if (!default_executor)
+        tc_executor_new(&default_executor, cpu_count() * DEFAULT_THREADS_PER_CPU); /* NULL if it fails */
+    if (default_executor && !loop->p->uses_default_executor) {
+        loop->p->uses_default_executor = true;
+        default_users++;
+    }
+    tc_executor_t *executor = default_executor;
+    uv_mutex_unlock(&default_mutex);
+    return executor;
+}
+
+void tc__executor_loop_closed(tc_ioloop_t *loop) {
+    if (!loop->p->uses_default_executor)
+        return;
+    loop->p->uses_default_executor = false;
+    tc_executor_t *unused = NULL;
+    uv_mutex_lock(&default_mutex);
+    if (--default_users == 0) {
+        unused = default_executor;
+        default_executor = NULL;
+    }
+    uv_mutex_unlock(&default_mutex);
+    tc_executor_free(unused);
+}
+
+/* ---- The loop's side ---- */
+
+static job_t *new_job(tc_ioloop_t *loop, tc_executor_t *executor) {
+    job_t *job = tc__calloc(1, sizeof(*job));
+    tc_future_t *future = tc_future_new(loop);
+    if (!job || !future) {
+        tc__free(job);
+        tc_future_unref(future);
+        return NULL;
+    }
+    job->mail.fn = on_mail;
+    tc__list_init(&job->in_queue);
+    tc__list_push(&loop->p->jobs, &job->in_loop);
+    job->future = future;
+    job->executor = executor;
+    atomic_fetch_add_explicit(&executor->refs, 1, memory_order_relaxed);
+    job->mailbox = tc__mailbox_ref(loop->mailbox);
+    tc_future_set_cancel_callback(future, on_cancel, job);
+    tc__ioloop_hold(loop);
+    return job;
+}
+
+static tc_future_t *start(tc_ioloop_t *loop, tc_executor_t *executor, tc_work_fn fn, void *arg, tc_free_fn free_arg) {
+    job_t *job = new_job(loop, executor);
+    if (!job) {
+        if (free_arg)
+            free_arg(arg);
+        return NULL;
+    }
+    job->fn = fn;
+    job->arg = arg;
+    job->free_arg = free_arg;
+    tc_future_t *future = tc_future_ref(job->future);
+    int err = enqueue(executor, job);
+    if (err < 0) {
+        job->status = err;
+        finish(job, loop);
+    }
+    return future;
+}
+
+tc_future_t *tc_run_in_executor(tc_executor_t *executor, tc_work_fn fn, void *arg, tc_free_fn free_arg) {
+    tc_ioloop_t *loop = tc__ioloop_or_current(NULL);
+    if (loop && !fn)
+        tc__misuse(TC_EINVAL, "tc_run_in_executor: fn is NULL");
+    else if (loop && loop->p->closing)
+        tc__fail(TC_ECLOSED, "the loop is being freed: no work any more");
+    else if (loop && !executor)
+        executor = default_for(loop);
+    if (loop && fn && !loop->p->closing && executor)
+        return start(loop, executor, fn, arg, free_arg);
+    if (free_arg)
+        free_arg(arg);
+    return NULL;
+}
+
+/* Before the mailbox closes, so that a worker cannot free a job under our hands. */
+void tc__executor_loop_closing(tc_ioloop_t *loop) {
+    while (!tc__list_empty(&loop->p->jobs)) {
+        job_t *job = tc__container_of(loop->p->jobs.next, job_t, in_loop);
+        bool queued = take_back(job);
+        complete(let_go(job, loop), TC_ECANCELED, NULL);
+        if (queued)
+            free_job(job);
+    }
+}
