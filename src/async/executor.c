@@ -16,14 +16,14 @@
 #include "async/ioloop_private.h"
 
 #include <signal.h>
+#include <unistd.h>
 
-#include <tornadoc/future.h>
-
+#include "async/future_internal.h"
 #include "util/alloc_internal.h"
 #include "util/error_internal.h"
 #include "util/log_internal.h"
 
-enum { DEFAULT_THREADS_PER_CPU = 5 };
+enum { DEFAULT_THREADS_PER_CPU = 5, MOST_THREADS = 4096 };
 
 struct tc_executor {
     uv_mutex_t mutex; /* guards all below but `refs` */
@@ -65,9 +65,9 @@ static void unref_executor(tc_executor_t *executor) {
 int tc_executor_new(tc_executor_t **out, unsigned threads) {
     if (!out || threads == 0)
         return tc__misuse(TC_EINVAL, "tc_executor_new: %s", out ? "no threads" : "out is NULL");
-    tc_executor_t *executor = NULL;
-    if (threads <= (SIZE_MAX - sizeof(*executor)) / sizeof(uv_thread_t))
-        executor = tc__calloc(1, sizeof(*executor) + threads * sizeof(uv_thread_t));
+    if (threads > MOST_THREADS)
+        threads = MOST_THREADS;
+    tc_executor_t *executor = tc__calloc(1, sizeof(*executor) + threads * sizeof(uv_thread_t));
     if (!executor)
         return tc__fail(TC_ENOMEM, "out of memory for an executor");
     int err = uv_mutex_init(&executor->mutex);
@@ -157,18 +157,29 @@ static void on_cancel(tc_future_t *future, void *user_data) {
 
 /* ---- Workers ---- */
 
-static job_t *next_job(tc_executor_t *executor) {
-    job_t *job = NULL;
+static job_t *pop_locked(tc_executor_t *executor) {
+    if (tc__list_empty(&executor->queue))
+        return NULL;
+    job_t *job = tc__container_of(executor->queue.next, job_t, in_queue);
+    tc__list_remove(&job->in_queue);
+    executor->queued--;
+    return job;
+}
+
+static job_t *pop(tc_executor_t *executor) {
+    uv_mutex_lock(&executor->mutex);
+    job_t *job = pop_locked(executor);
+    uv_mutex_unlock(&executor->mutex);
+    return job;
+}
+
+static job_t *wait_for_job(tc_executor_t *executor) {
     uv_mutex_lock(&executor->mutex);
     executor->idle++;
     while (tc__list_empty(&executor->queue) && !executor->ending)
         uv_cond_wait(&executor->wake, &executor->mutex);
     executor->idle--;
-    if (!tc__list_empty(&executor->queue)) {
-        job = tc__container_of(executor->queue.next, job_t, in_queue);
-        tc__list_remove(&job->in_queue);
-        executor->queued--;
-    }
+    job_t *job = pop_locked(executor);
     uv_mutex_unlock(&executor->mutex);
     return job;
 }
@@ -176,7 +187,7 @@ static job_t *next_job(tc_executor_t *executor) {
 static void work(void *arg) {
     tc_executor_t *executor = working_for = arg;
     job_t *job;
-    while ((job = next_job(executor)) != NULL) {
+    while ((job = wait_for_job(executor)) != NULL) {
         job->status = job->fn(job->arg, &job->result);
         post(job);
     }
@@ -214,19 +225,20 @@ static int enqueue(tc_executor_t *executor, job_t *job) {
 }
 
 static void take_back_all(tc_executor_t *executor) {
-    tc__list_t taken;
-    uv_mutex_lock(&executor->mutex);
-    executor->ending = true;
-    tc__list_take(&taken, &executor->queue);
-    executor->queued = 0;
-    uv_cond_broadcast(&executor->wake);
-    uv_mutex_unlock(&executor->mutex);
-    while (!tc__list_empty(&taken)) {
-        job_t *job = tc__container_of(taken.next, job_t, in_queue);
-        tc__list_remove(&job->in_queue);
+    job_t *job;
+    while ((job = pop(executor)) != NULL) {
         job->status = TC_ECANCELED;
         post(job);
     }
+}
+
+static void end_threads(tc_executor_t *executor) {
+    uv_mutex_lock(&executor->mutex);
+    executor->ending = true;
+    uv_cond_broadcast(&executor->wake);
+    uv_mutex_unlock(&executor->mutex);
+    for (unsigned i = 0; i < executor->thread_count; i++)
+        uv_thread_join(&executor->threads[i]);
 }
 
 void tc_executor_free(tc_executor_t *executor) {
@@ -237,8 +249,7 @@ void tc_executor_free(tc_executor_t *executor) {
         return;
     }
     take_back_all(executor);
-    for (unsigned i = 0; i < executor->thread_count; i++)
-        uv_thread_join(&executor->threads[i]);
+    end_threads(executor);
     unref_executor(executor);
 }
 
@@ -261,13 +272,12 @@ static unsigned cpu_count(void) {
 static tc_executor_t *default_for(tc_ioloop_t *loop) {
     uv_once(&default_once, init_default_mutex);
     uv_mutex_lock(&default_mutex);
-    if (!default_executor)
-        tc_executor_new(&default_executor, cpu_count() * DEFAULT_THREADS_PER_CPU); /* NULL if it fails */
-    if (default_executor && !loop->p->uses_default_executor) {
+    int err = default_executor ? 0 : tc_executor_new(&default_executor, cpu_count() * DEFAULT_THREADS_PER_CPU);
+    if (err == 0 && !loop->p->uses_default_executor) {
         loop->p->uses_default_executor = true;
         default_users++;
     }
-    tc_executor_t *executor = default_executor;
+    tc_executor_t *executor = default_executor; /* NULL if it could not be made */
     uv_mutex_unlock(&default_mutex);
     return executor;
 }

@@ -7,19 +7,19 @@
 struct tc_future {
     unsigned refs;
     tc_future_state_t state;
-    int err;             /* why it failed; 0 */
-    bool looked;         /* somebody saw how it ended */
-    tc_ioloop_t *loop;   /* NULL: that was freed, and the future is complete */
-    tc__list_t node;     /* in the loop's list of futures */
-    tc__list_t waiters;  /* of tc__waiter_t, while it pends */
+    int err;            /* why it failed; 0 */
+    bool looked;        /* somebody saw how it ended */
+    tc_ioloop_t *loop;  /* NULL: that was freed, and the future is complete */
+    tc__list_t node;    /* in the loop's list of futures */
+    tc__list_t waiters; /* of tc__waiter_t, while it pends */
     void *result;
     tc_free_fn free_result;
     char *message;       /* NULL: tc_strerror(err) */
     tc_future_t *source; /* referenced: whose result and message this one shows as its own; or NULL */
     tc_future_cb cancel;
     void *cancel_data;
-    /* For those who build on it: lets go of what the producer holds. Called once, when the future completes, by whomever,
-     * or is freed before. */
+    /* For those who build on it: lets go of what the producer holds. Called once, when the future completes, by
+     * whomever, or is freed before. */
     void (*settled)(tc_future_t *future);
 };
 

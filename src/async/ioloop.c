@@ -9,8 +9,8 @@
  *   idle     active only while something is ready, so that the poll does not block
  *   async    the mailbox's: other threads (mailbox.c)
  *
- * A pass over the ready queue moves it to a list of the pass and calls that in order: what is queued meanwhile waits for
- * the next pass, what is cancelled is taken off either list.
+ * A pass over the ready queue moves it to a list of the pass and calls that in order: what is queued meanwhile waits
+ * for the next pass, what is cancelled is taken off either list.
  *
  * Only `idle` keeps a uv_run going by itself, for callbacks are owed; the others do so while somebody holds the loop.
  *

@@ -14,15 +14,15 @@ struct tc__ioloop_private {
     uv_timer_t timer;     /* armed for the wheel's next timer */
     uv_prepare_t prepare; /* these two drain the ready queue; prepare is ref'ed while the loop is held */
     uv_check_t check;
-    uv_idle_t idle;       /* active while the ready queue is not: the poll must not block then */
-    tc__list_t pass;      /* of tc__soon_t: what the pass under way still has to call */
-    uint64_t armed_for;   /* when the uv_timer fires; UINT64_MAX: it is not armed */
+    uv_idle_t idle;     /* active while the ready queue is not: the poll must not block then */
+    tc__list_t pass;    /* of tc__soon_t: what the pass under way still has to call */
+    uint64_t armed_for; /* when the uv_timer fires; UINT64_MAX: it is not armed */
     unsigned holds;
     unsigned open_handles;
     bool adopted;
-    bool running;         /* inside tc_ioloop_start or tc__ioloop_turn */
-    bool closing;         /* tc_ioloop_free has begun: takes no new jobs and timeouts */
-    bool dead;            /* takes nothing at all any more; its handles are being closed */
+    bool running; /* inside tc_ioloop_start or tc__ioloop_turn */
+    bool closing; /* tc_ioloop_free has begun: takes no new jobs and timeouts */
+    bool dead;    /* takes nothing at all any more; its handles are being closed */
     atomic_bool stop;
     void *data;
     tc_free_fn free_data;
@@ -32,11 +32,11 @@ struct tc__ioloop_private {
     uint32_t timeout_chunk_count;
     uint32_t free_timeout; /* index of the first free record; NO_TIMEOUT: none */
 
-    tc__list_t futures;    /* future.c: all of this loop's */
-    tc__list_t jobs;       /* executor.c: all that are under way */
+    tc__list_t futures; /* future.c: all of this loop's */
+    tc__list_t jobs;    /* executor.c: all that are under way */
     bool uses_default_executor;
-    tc__list_t periodics;  /* periodic_callback.c: all of this loop's */
-    tc__list_t signals;    /* signal.c: those that are watched */
+    tc__list_t periodics;             /* periodic_callback.c: all of this loop's */
+    tc__list_t signals;               /* signal.c: those that are watched */
     struct handler_record **handlers; /* handler.c: by descriptor */
     int handler_count;
 };
@@ -46,7 +46,7 @@ struct tc__ioloop_private {
 /* Every way in from libuv goes through these two, so that the thread knows its loop. */
 tc_ioloop_t *tc__ioloop_enter(tc_ioloop_t *loop); /* returns what tc__ioloop_leave takes */
 void tc__ioloop_leave(tc_ioloop_t *before);
-tc_ioloop_t *tc__ioloop_inside(void);             /* the loop that runs on this thread right now, or NULL */
+tc_ioloop_t *tc__ioloop_inside(void); /* the loop that runs on this thread right now, or NULL */
 uintptr_t tc__thread_id(void);
 void tc__ioloop_handle_closed(tc_ioloop_t *loop); /* one of the handles that tc_ioloop_free closes */
 
@@ -65,13 +65,13 @@ void tc__mailbox_refuse(tc__mailbox_t *box); /* posts fail from now on; what is 
 void tc__mailbox_close(tc__mailbox_t *box);  /* ends in tc__ioloop_handle_closed and without the loop's reference */
 
 /* ---- What the loop's end means to each part, in the order in which tc_ioloop_free calls them ---- */
-void tc__executor_loop_closing(tc_ioloop_t *loop);  /* jobs are taken back or let go */
-void tc__futures_fail_all(tc_ioloop_t *loop);       /* what pends is TC_ECANCELED */
-void tc__futures_detach_all(tc_ioloop_t *loop);     /* references to them may live on */
+void tc__executor_loop_closing(tc_ioloop_t *loop); /* jobs are taken back or let go */
+void tc__futures_fail_all(tc_ioloop_t *loop);      /* what pends is TC_ECANCELED */
+void tc__futures_detach_all(tc_ioloop_t *loop);    /* references to them may live on */
 void tc__timeouts_loop_closing(tc_ioloop_t *loop);
 void tc__periodics_loop_closing(tc_ioloop_t *loop);
 void tc__handlers_loop_closing(tc_ioloop_t *loop);
 void tc__signals_loop_closing(tc_ioloop_t *loop);
-void tc__executor_loop_closed(tc_ioloop_t *loop);   /* the last one ends the default executor */
+void tc__executor_loop_closed(tc_ioloop_t *loop); /* the last one ends the default executor */
 
 #endif

@@ -4,7 +4,8 @@
  * A queue under a mutex and a uv_async that wakes the loop. Mail is embedded in what is posted, so posting takes no
  * memory and fails for one reason only: the loop is gone.
  *
- *   OPEN --[tc__mailbox_refuse]--> REFUSING --[tc__mailbox_close]--> CLOSED --[close callback]--> freed with the last ref
+ *   OPEN --[tc__mailbox_refuse]--> REFUSING --[tc__mailbox_close]--> CLOSED --[close callback]--> freed with the last
+ * ref
  *
  * uv_async_send is called with the mutex held and the box open, so never on a handle that is being closed. The box is
  * counted, since threads with work under way hold it beyond the loop's life.

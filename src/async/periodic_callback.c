@@ -23,12 +23,12 @@ struct tc_periodic_callback {
     tc__timer_t timer;
     uint64_t period_ms;
     double jitter;
-    uint64_t random;   /* state of the generator for jitter */
+    uint64_t random; /* state of the generator for jitter */
     uint64_t next_ms;
     tc_periodic_cb cb;
     void *user_data;
     bool running, in_call, detached;
-    bool freed;        /* inside its call: to be done when that returns */
+    bool freed; /* inside its call: to be done when that returns */
 };
 
 /* splitmix64, to a number in [0, 1): spreads load, keeps no secret. */
@@ -157,8 +157,7 @@ void tc_periodic_callback_done(tc_periodic_callback_t *periodic) {
 
 void tc__periodics_loop_closing(tc_ioloop_t *loop) {
     while (!tc__list_empty(&loop->p->periodics)) {
-        tc_periodic_callback_t *periodic =
-            tc__container_of(loop->p->periodics.next, tc_periodic_callback_t, node);
+        tc_periodic_callback_t *periodic = tc__container_of(loop->p->periodics.next, tc_periodic_callback_t, node);
         tc_periodic_callback_stop(periodic);
         tc__list_remove(&periodic->node);
         periodic->loop = NULL;

@@ -48,8 +48,8 @@ static bool add_chunk(tc_ioloop_t *loop) {
     uint32_t first = p->timeout_chunk_count * CHUNK;
     if (first + CHUNK > MOST)
         return false;
-    struct timeout_record **chunks =
-        tc__realloc(p->timeout_chunks, (p->timeout_chunk_count + 1) * sizeof(struct timeout_record *));
+    struct timeout_record **chunks = tc__realloc(p->timeout_chunks,
+                                                 (p->timeout_chunk_count + 1) * sizeof(struct timeout_record *));
     if (!chunks)
         return false;
     p->timeout_chunks = chunks;
