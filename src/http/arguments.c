@@ -85,10 +85,10 @@ static tc_bytes_t strip(tc_bytes_t text) {
 
 /* Decode to `out`, which has room; returns the end of what was written. What is not text is not stripped. */
 static char *decode_pair(tc__argument_t *argument, char *out, tc_bytes_t name, tc_bytes_t value) {
-    argument->name = tc_bytes(out, tc__percent_decode_to(out, name, true));
+    argument->name = tc_bytes(out, tc_url_unescape(out, name.len + 1, name));
     out += argument->name.len + 1;
 
-    size_t len = tc__percent_decode_to(out, value, true);
+    size_t len = tc_url_unescape(out, value.len + 1, value);
     argument->value = tc_bytes(out, len);
     argument->valid = tc_utf8_valid(argument->value) && tc_utf8_valid(argument->name);
     blank_controls(out, len);

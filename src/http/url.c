@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include <tornadoc/escape.h>
+
 #include "util/bytes_internal.h"
 
 /* One bit per ASCII character: the unreserved ones and the sub-delims but ",", which can only come from two Host fields
@@ -177,27 +179,12 @@ int tc__target_parse(tc_bytes_t target, bool is_connect, tc__target_t *out) {
     return err;
 }
 
-size_t tc__percent_decode_to(char *out, tc_bytes_t text, bool plus) {
-    char *end = out;
-    for (size_t i = 0; i < text.len; i++) {
-        char c = text.data[i];
-        int high, low;
-        if (c == '%' && text.len - i > 2 && (high = tc__hex_digit(text.data[i + 1])) >= 0 &&
-            (low = tc__hex_digit(text.data[i + 2])) >= 0) {
-            c = (char)(high << 4 | low);
-            i += 2;
-        } else if (c == '+' && plus) {
-            c = ' ';
-        }
-        *end++ = c;
-    }
-    *end = '\0';
-    return (size_t)(end - out);
-}
-
 tc_bytes_t tc__percent_decode(tc__arena_t *arena, tc_bytes_t text, bool plus) {
     char *out = tc__arena_alloc(arena, text.len + 1);
-    return out ? tc_bytes(out, tc__percent_decode_to(out, text, plus)) : tc_bytes(NULL, 0);
+    if (out == NULL)
+        return tc_bytes(NULL, 0);
+    return tc_bytes(out,
+                    plus ? tc_url_unescape(out, text.len + 1, text) : tc_url_unescape_path(out, text.len + 1, text));
 }
 
 bool tc__query_next(tc_bytes_t *rest, tc_bytes_t *name, tc_bytes_t *value) {

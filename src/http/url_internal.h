@@ -33,9 +33,6 @@ int tc__host_parse(tc_bytes_t text, tc_bytes_t *host, int *port);
  * and with a NUL behind it in the source it still copies: results are independent. */
 tc_bytes_t tc__percent_decode(tc__arena_t *arena, tc_bytes_t text, bool plus);
 
-/* The same to `out`, which has room for text.len + 1; returns the length without the NUL. */
-size_t tc__percent_decode_to(char *out, tc_bytes_t text, bool plus);
-
 /* Take the next pair of "a=1&b" off *rest, undecoded; empty ones ("&&") are skipped. false: none left. */
 bool tc__query_next(tc_bytes_t *rest, tc_bytes_t *name, tc_bytes_t *value);
 
