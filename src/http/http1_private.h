@@ -1,0 +1,107 @@
+/*
+ * http1_private.h - the inside of a connection, shared by http1connection.c (life, phases, deadlines), http1_request.c
+ * (what comes in) and http1_response.c (what goes out).
+ */
+#ifndef TC_HTTP_HTTP1_PRIVATE_H
+#define TC_HTTP_HTTP1_PRIVATE_H
+
+#include <llhttp.h>
+
+#include "http/http1connection_internal.h"
+
+typedef enum {
+    TC__HTTP1_IDLE,   /* nothing of a next request is here */
+    TC__HTTP1_HEAD,   /* part of a head is */
+    TC__HTTP1_BODY,   /* an exchange is under way, its request is not complete */
+    TC__HTTP1_REPLY,  /* the request is complete, its answer is not */
+    TC__HTTP1_FLUSH,  /* the answer is complete, but the system has not taken all of it */
+    TC__HTTP1_CLOSING, /* closed as soon as the output is with the system */
+    TC__HTTP1_LINGER, /* FIN is sent (or will be); what comes in is thrown away, so that the client reads our answer */
+    TC__HTTP1_CLOSED
+} tc__http1_state_t;
+
+/* What the parser stopped for. */
+enum { TC__EVENT_HEAD = 1u << 0, TC__EVENT_BODY = 1u << 1, TC__EVENT_END = 1u << 2 };
+
+/*
+ * One request being read and answered. It lives in the request's own arena, so that an idle connection has none.
+ * While the head is read, all pointers point into `head` if that is set, else into the bytes at hand.
+ */
+typedef struct {
+    llhttp_t parser;
+    tc__server_request_t *request; /* owned until the delegate has it */
+    tc__http1connection_t *connection;
+
+    /* the head */
+    char *head;                    /* gathered from several reads; NULL: none */
+    uint32_t head_len, head_capacity;
+    unsigned events;               /* TC__EVENT_… since they were last handled */
+    tc_bytes_t url, name, value;   /* under construction */
+    int fault;                     /* a status that a parser callback wants, 0: none */
+
+    /* the body */
+    tc_bytes_t chunk;
+    uint64_t body_limit, body_len;
+    uint64_t framing_len;          /* raw bytes of chunk lines, extensions and trailers */
+    uint64_t chunks;
+    bool head_done, complete, expects_continue, keep_alive;
+    bool waiting;                  /* the delegate said TC_DETACH: nothing is given to it before it resumes */
+
+    /* the answer */
+    bool responded, answered, chunked, bodiless, persist;
+    uint64_t length_left;          /* of the announced Content-Length; TC__LENGTH_UNKNOWN: none was */
+} tc__http1_message_t;
+
+struct tc__http1connection {
+    tc__exchange_t exchange;
+    tc_iostream_t *stream;
+    const tc__http1_params_t *params;
+    tc__http1_message_t *message; /* NULL: idle, or closing */
+    tc__list_t node;
+    tc__timer_t timer;            /* armed for `deadline` or sooner; looked at when it fires, so that moving it costs nothing */
+    uint64_t deadline;            /* TC_FOREVER: none */
+    size_t queued;                /* output at the last look of the timer; lingering: bytes still accepted */
+    tc__address_t peer;
+    uint8_t state;
+    uint8_t skipped;              /* empty lines' bytes before a request */
+    uint8_t holds;                /* frames on the stack that still need it, whatever their callees do */
+    bool feeding;                 /* bytes are being parsed, further up the stack */
+    bool hangup, eof;             /* FIN was noticed; all before it was given to us */
+    bool told_hangup;             /* the delegate knows */
+};
+
+static inline tc_ioloop_t *tc__http1_loop(const tc__http1connection_t *connection) {
+    return tc__iostream_loop(connection->stream);
+}
+
+/* ---- http1_request.c ---- */
+/* Parse some of [at, end), handle what it brought; returns how far it came. */
+const char *tc__http1_parse(tc__http1connection_t *connection, const char *at, const char *end);
+/* The delegate goes on after TC_DETACH. */
+void tc__http1_resume(tc__exchange_t *exchange);
+/* The request breaks a rule or a limit after its delegate has it. */
+void tc__http1_refuse_rest(tc__http1connection_t *connection, int status, const char *why);
+
+/* ---- http1_response.c ---- */
+extern const tc__exchange_vtable_t tc__http1_vtable;
+/* Answer with an error page of the connection's own, no delegate involved; then close. `why` is logged. */
+void tc__http1_refuse(tc__http1connection_t *connection, int status, const char *why);
+int tc__http1_send_continue(tc__http1connection_t *connection);
+
+/* ---- http1connection.c ---- */
+/* Around calls that may end the connection, outside of the stream's own callbacks. */
+void tc__http1_hold(tc__http1connection_t *connection);
+void tc__http1_release(tc__http1connection_t *connection);
+/* Parse on, after a pause that was the delegate's. */
+void tc__http1_continue(tc__http1connection_t *connection);
+/* The last byte of the answer is queued. */
+void tc__http1_answered(tc__http1connection_t *connection);
+/* Close after what is queued; `linger`: the client may still be sending. */
+void tc__http1_close(tc__http1connection_t *connection, bool linger);
+/* Set the state and the deadline that goes with it. */
+void tc__http1_enter(tc__http1connection_t *connection, tc__http1_state_t state);
+void tc__http1_set_deadline(tc__http1connection_t *connection, uint64_t delay_ms);
+/* Output is queued in the stream: watch that the client takes it. */
+void tc__http1_watch_output(tc__http1connection_t *connection);
+
+#endif

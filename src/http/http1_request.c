@@ -1,0 +1,585 @@
+/*
+ * http1_request.c - what comes in on an HTTP/1.x connection. (Tornado: http1connection, the reading half)
+ *
+ * llhttp finds the pieces; this file keeps them, checks what llhttp leaves to us, and turns them into delegate calls. The
+ * parser never runs foreign code: it stops (HPE_PAUSED) where something is to be told, and goes on after it was told. So
+ * nothing can pull the parser from under its own feet.
+ *
+ * A head that comes in one read is parsed where it lies and copied once, when it is complete; one that comes in pieces is
+ * gathered in the request's arena and parsed there. Limits count the raw bytes of a phase, for leading empty lines, padding
+ * and zeros never reach a callback. Each request has a fresh parser, which ends with it: what follows is the next one's.
+ *
+ * Checked here, because llhttp accepts it (SECURITY.md tells the attacks): the exact shape of the request line, versions,
+ * Host, Transfer-Encoding on 1.0 or with other codings, targets, unknown expectations, trailers that speak of framing.
+ */
+#include "http/http1_private.h"
+
+#include <string.h>
+
+#include "util/bytes_internal.h"
+
+enum {
+    MAX_SKIPPED = 8,              /* bytes of empty lines before a request */
+    MAX_FRAMING = 16 * 1024,      /* chunk extensions and trailers of a body */
+    FRAMING_PER_CHUNK = 12,       /* a chunk line and its line ends, without counting against that */
+    FIRST_GATHER = 1024
+};
+
+/* ---- Parser callbacks: they only take notes ---- */
+
+static int on_url(llhttp_t *parser, const char *at, size_t len) {
+    tc__http1_message_t *message = parser->data;
+    if (!message->url.data)
+        message->url.data = at;
+    message->url.len += len;
+    return 0;
+}
+
+static int on_header_field(llhttp_t *parser, const char *at, size_t len) {
+    tc__http1_message_t *message = parser->data;
+    if (!message->name.data)
+        message->name.data = at;
+    message->name.len += len;
+    return 0;
+}
+
+static int on_header_value(llhttp_t *parser, const char *at, size_t len) {
+    tc__http1_message_t *message = parser->data;
+    if (!message->value.data)
+        message->value.data = at;
+    message->value.len += len;
+    return 0;
+}
+
+static int stop_with(tc__http1_message_t *message, int status) {
+    message->fault = status;
+    return HPE_USER;
+}
+
+/* Trailers are accepted, bounded and dropped; those that would frame a message are an attack (RFC 9110 section 6.5.1). */
+static int check_trailer(tc__http1_message_t *message, tc__header_id_t id) {
+    switch (id) {
+    case TC__HEADER_CONTENT_LENGTH:
+    case TC__HEADER_TRANSFER_ENCODING:
+    case TC__HEADER_TRAILER:
+    case TC__HEADER_TE:
+    case TC__HEADER_HOST:
+    case TC__HEADER_CONNECTION:
+    case TC__HEADER_UPGRADE:
+        return stop_with(message, 400);
+    default:
+        return 0;
+    }
+}
+
+static int keep_header(tc__http1_message_t *message, tc_bytes_t name, tc_bytes_t value) {
+    tc__server_request_t *request = message->request;
+    if (request->headers.count >= message->connection->params->max_header_count)
+        return stop_with(message, 431);
+    if (!tc__headers_append(&request->headers, &request->arena, name, value))
+        return stop_with(message, 503);
+    return 0;
+}
+
+static int on_header_value_complete(llhttp_t *parser) {
+    tc__http1_message_t *message = parser->data;
+    tc_bytes_t name = message->name, value = message->value;
+    message->name = message->value = tc_bytes(NULL, 0);
+    if (message->head_done)
+        return check_trailer(message, tc__header_id(name.data, name.len));
+    while (value.len > 0 && (value.data[value.len - 1] == ' ' || value.data[value.len - 1] == '\t'))
+        value.len--;
+    if (!value.data)
+        value.data = name.data + name.len; /* an empty one: a place inside the head, of length 0 */
+    return keep_header(message, name, value);
+}
+
+static int on_headers_complete(llhttp_t *parser) {
+    tc__http1_message_t *message = parser->data;
+    message->events |= TC__EVENT_HEAD;
+    parser->upgrade = 0; /* no route takes upgrades here: the body, if any, is a body, and requests may follow */
+    bool has_body = (parser->flags & F_CHUNKED) || ((parser->flags & F_CONTENT_LENGTH) && parser->content_length > 0);
+    return has_body ? HPE_PAUSED : 0; /* without one, the end of the message follows at once: stop there */
+}
+
+static int on_body(llhttp_t *parser, const char *at, size_t len) {
+    tc__http1_message_t *message = parser->data;
+    message->chunk = tc_bytes(at, len);
+    message->events |= TC__EVENT_BODY;
+    return HPE_PAUSED;
+}
+
+static int on_chunk_header(llhttp_t *parser) {
+    tc__http1_message_t *message = parser->data;
+    message->chunks++;
+    return 0;
+}
+
+static int on_message_complete(llhttp_t *parser) {
+    tc__http1_message_t *message = parser->data;
+    message->events |= TC__EVENT_END;
+    return HPE_PAUSED;
+}
+
+static const llhttp_settings_t settings = {
+    .on_url = on_url,
+    .on_header_field = on_header_field,
+    .on_header_value = on_header_value,
+    .on_header_value_complete = on_header_value_complete,
+    .on_headers_complete = on_headers_complete,
+    .on_body = on_body,
+    .on_chunk_header = on_chunk_header,
+    .on_message_complete = on_message_complete,
+};
+
+/* ---- Beginning ---- */
+
+static tc__http1_message_t *begin_message(tc__http1connection_t *connection) {
+    tc__server_request_t *request = tc__server_request_new(tc__http1_loop(connection));
+    if (!request)
+        return NULL;
+    tc__http1_message_t *message = tc__arena_calloc(&request->arena, sizeof *message);
+    if (!message) {
+        tc__server_request_free(request);
+        return NULL;
+    }
+    llhttp_init(&message->parser, HTTP_REQUEST, &settings);
+    message->parser.data = message;
+    message->request = request;
+    message->connection = connection;
+    message->length_left = TC__LENGTH_UNKNOWN;
+    connection->message = message;
+    return message;
+}
+
+/* ---- The head: where its bytes lie ---- */
+
+static void move_span(tc_bytes_t *span, const char *from, const char *to) {
+    if (span->data)
+        span->data = to + (span->data - from);
+}
+
+/* What pointed behind `from` points behind `to`. */
+static void rebase(tc__http1_message_t *message, const char *from, const char *to) {
+    move_span(&message->url, from, to);
+    move_span(&message->name, from, to);
+    move_span(&message->value, from, to);
+    tc__headers_t *headers = &message->request->headers;
+    for (size_t i = 0; i < headers->count; i++) {
+        headers->items[i].name = to + (headers->items[i].name - from);
+        headers->items[i].value = to + (headers->items[i].value - from);
+    }
+}
+
+/* Append to the gathered head; 0 or TC_ENOMEM. */
+static int gather(tc__http1_message_t *message, const char *at, size_t len) {
+    if (message->head_len + len + 1 > message->head_capacity) {
+        size_t capacity = message->head_capacity ? message->head_capacity : FIRST_GATHER;
+        while (capacity < message->head_len + len + 1)
+            capacity *= 2;
+        char *head = tc__arena_alloc(&message->request->arena, capacity);
+        if (!head)
+            return TC_ENOMEM;
+        if (message->head) {
+            memcpy(head, message->head, message->head_len);
+            rebase(message, message->head, head);
+        }
+        message->head = head;
+        message->head_capacity = (uint32_t)capacity;
+    }
+    memcpy(message->head + message->head_len, at, len);
+    message->head_len += (uint32_t)len;
+    return 0;
+}
+
+/* ---- The head: what it says ---- */
+
+/* "GET /x HTTP/1.1\r\n" to the byte. llhttp passes two spaces, other protocols' names, other versions and none. */
+static int check_request_line(const tc__http1_message_t *message, const char *head) {
+    const char *method = llhttp_method_name((llhttp_method_t)message->parser.method);
+    size_t method_len = strlen(method);
+    if (message->url.data != head + method_len + 1 || memcmp(head, method, method_len) != 0)
+        return 400;
+    const char *version = message->url.data + message->url.len;
+    if (memcmp(version, " HTTP/", 6) != 0)
+        return 400;
+    if (version[6] != '1' || version[7] != '.' || (version[8] != '0' && version[8] != '1'))
+        return 505;
+    return version[9] == '\r' ? 0 : 400;
+}
+
+/* RFC 9112 section 6.1: one field, exactly "chunked", and never on 1.0. llhttp has refused it beside Content-Length. */
+static int check_transfer_encoding(const tc__server_request_t *request) {
+    const tc__header_t *field = tc__headers_first(&request->headers, TC__HEADER_TRANSFER_ENCODING);
+    if (!field)
+        return 0;
+    if (request->http_minor == 0 || field->value_len == 0 ||
+        tc__headers_find(&request->headers, tc_bytes(field->name, field->name_len), field))
+        return 400;
+    return tc__bytes_equal_nocase(tc_bytes(field->value, field->value_len), tc_str("chunked")) ? 0 : 501;
+}
+
+/* RFC 9112 section 3.2: exactly one Host on 1.1, at most one on 1.0; an absolute target's authority goes before it. */
+static int check_host(tc__server_request_t *request) {
+    const tc__header_t *field = tc__headers_first(&request->headers, TC__HEADER_HOST);
+    if (!field && request->http_minor > 0)
+        return 400;
+    if (field && tc__headers_find(&request->headers, tc_bytes(field->name, field->name_len), field))
+        return 400;
+    int port;
+    tc_bytes_t host = tc_bytes("", 0), value = field ? tc_bytes(field->value, field->value_len) : host;
+    if (field && tc__host_parse(value, &host, &port) < 0)
+        return 400;
+    if (request->target.form == TC__TARGET_ABSOLUTE) {
+        value = request->target.authority;
+        if (tc__host_parse(value, &host, &port) < 0)
+            return 400;
+    }
+    request->host = value;
+    request->host_name = host;
+    return 0;
+}
+
+static int check_target(tc__http1_message_t *message) {
+    tc__server_request_t *request = message->request;
+    if (message->parser.method == HTTP_CONNECT)
+        return 501;
+    if (tc__target_parse(message->url, false, &request->target) < 0)
+        return 400;
+    return request->target.form == TC__TARGET_ASTERISK && request->method_id != TC__METHOD_OPTIONS ? 400 : 0;
+}
+
+/* RFC 9110 section 10.1.1. An HTTP/1.0 client's expectation is ignored. */
+static int check_expect(tc__http1_message_t *message) {
+    tc__server_request_t *request = message->request;
+    const tc__header_t *field = tc__headers_first(&request->headers, TC__HEADER_EXPECT);
+    if (!field || request->http_minor == 0)
+        return 0;
+    if (!tc__bytes_equal_nocase(tc_bytes(field->value, field->value_len), tc_str("100-continue")))
+        return 417;
+    message->expects_continue = request->content_length != 0;
+    return 0;
+}
+
+static bool wants_keep_alive(const tc__server_request_t *request) {
+    if (tc__headers_list_has(&request->headers, TC__HEADER_CONNECTION, "close"))
+        return false;
+    return request->http_minor > 0 || tc__headers_list_has(&request->headers, TC__HEADER_CONNECTION, "keep-alive");
+}
+
+static tc__method_t method_of(uint8_t llhttp_method) {
+    switch (llhttp_method) {
+    case HTTP_GET: return TC__METHOD_GET;
+    case HTTP_HEAD: return TC__METHOD_HEAD;
+    case HTTP_POST: return TC__METHOD_POST;
+    case HTTP_PUT: return TC__METHOD_PUT;
+    case HTTP_DELETE: return TC__METHOD_DELETE;
+    case HTTP_PATCH: return TC__METHOD_PATCH;
+    case HTTP_OPTIONS: return TC__METHOD_OPTIONS;
+    default: return TC__METHOD_OTHER;
+    }
+}
+
+/* NUL behind each name and value: there stood ":" and the end of the line. */
+static void terminate_strings(tc__http1_message_t *message, char *head) {
+    tc__headers_t *headers = &message->request->headers;
+    for (size_t i = 0; i < headers->count; i++) {
+        tc__header_t *field = &headers->items[i];
+        head[field->name + field->name_len - head] = '\0';
+        head[field->value + field->value_len - head] = '\0';
+    }
+    head[message->url.data + message->url.len - head] = '\0';
+}
+
+/* 0, or the status that refuses it. */
+static int understand_head(tc__http1_message_t *message, char *head) {
+    tc__server_request_t *request = message->request;
+    const llhttp_t *parser = &message->parser;
+    int status = check_request_line(message, head);
+    if (status != 0)
+        return status;
+    const tc__http1_params_t *params = message->connection->params;
+    if ((size_t)(message->url.data + message->url.len - head) + strlen(" HTTP/1.1") > params->max_request_line)
+        return 414;
+    request->http_minor = parser->http_minor;
+    request->method = llhttp_method_name((llhttp_method_t)parser->method);
+    request->method_id = method_of(parser->method);
+    request->uri = message->url.data;
+    request->remote = message->connection->peer;
+    request->start_ms = tc__ioloop_now(request->loop);
+    request->content_length = parser->flags & F_CHUNKED ? TC__LENGTH_UNKNOWN : parser->content_length;
+    if ((status = check_transfer_encoding(request)) != 0 || (status = check_target(message)) != 0 ||
+        (status = check_host(request)) != 0 || (status = check_expect(message)) != 0)
+        return status;
+    message->keep_alive = wants_keep_alive(request);
+    terminate_strings(message, head);
+    return 0;
+}
+
+/* ---- Telling the delegate ---- */
+
+static bool exchange_open(const tc__http1connection_t *connection, const tc__http1_message_t *message) {
+    return connection->message == message && connection->exchange.delegate && !message->answered;
+}
+
+void tc__http1_refuse_rest(tc__http1connection_t *connection, int status, const char *why) {
+    tc__http1_message_t *message = connection->message;
+    if (message->answered) { /* only its rest was being skipped, for the connection's sake */
+        message->persist = false;
+        tc__http1_answered(connection);
+        return;
+    }
+    message->keep_alive = false;
+    message->waiting = true;
+    connection->exchange.delegate->refuse(connection->exchange.self, status, why);
+}
+
+/* The request is complete. */
+static void finish_message(tc__http1connection_t *connection) {
+    tc__http1_message_t *message = connection->message;
+    message->complete = true;
+    tc__http1_enter(connection, TC__HTTP1_REPLY);
+    connection->exchange.delegate->finish(connection->exchange.self);
+    if (connection->hangup && !connection->told_hangup && exchange_open(connection, message)) {
+        connection->told_hangup = true;
+        connection->exchange.delegate->client_left(connection->exchange.self);
+    }
+}
+
+/* The delegate has the head and wants the body. */
+static void begin_body(tc__http1connection_t *connection) {
+    tc__http1_message_t *message = connection->message;
+    if (message->request->content_length != TC__LENGTH_UNKNOWN &&
+        message->request->content_length > message->body_limit) {
+        tc__http1_refuse_rest(connection, 413, "the body is larger than the limit");
+        return;
+    }
+    if (message->expects_continue && !message->responded)
+        tc__http1_send_continue(connection);
+}
+
+static void begin_exchange(tc__http1connection_t *connection) {
+    tc__http1_message_t *message = connection->message;
+    message->body_limit = connection->params->max_body_size;
+    if (message->request->content_length != 0)
+        tc__http1_enter(connection, TC__HTTP1_BODY);
+    else
+        connection->state = TC__HTTP1_BODY; /* complete in a moment: no deadline to move */
+    int err = connection->params->delegate->start_request(connection->params->delegate_self, &connection->exchange,
+                                                          message->request);
+    if (err < 0) {
+        tc__http1_refuse(connection, 503, "out of memory");
+        return;
+    }
+    int outcome = connection->exchange.delegate->headers_received(connection->exchange.self, message->request);
+    if (!exchange_open(connection, message))
+        return;
+    if (outcome == TC_DETACH)
+        message->waiting = true;
+    else if (message->request->content_length != 0)
+        begin_body(connection);
+}
+
+static void on_head(tc__http1connection_t *connection, const char *at, size_t len) {
+    tc__http1_message_t *message = connection->message;
+    if (!message->head) {
+        char *head = tc__arena_alloc(&message->request->arena, len + 1);
+        if (!head) {
+            tc__http1_refuse(connection, 503, "out of memory");
+            return;
+        }
+        memcpy(head, at, len);
+        rebase(message, at, head);
+        message->head = head;
+        message->head_len = (uint32_t)len;
+    }
+    message->head_done = true;
+    connection->told_hangup = false;
+    int status = understand_head(message, message->head);
+    if (status != 0)
+        tc__http1_refuse(connection, status, "a bad request head");
+    else
+        begin_exchange(connection);
+}
+
+static void on_chunk(tc__http1connection_t *connection) {
+    tc__http1_message_t *message = connection->message;
+    message->body_len += message->chunk.len;
+    if (message->body_len > message->body_limit) {
+        tc__http1_refuse_rest(connection, 413, "the body is larger than the limit");
+        return;
+    }
+    tc__http1_set_deadline(connection, connection->params->body_timeout_ms);
+    int outcome = connection->exchange.delegate->data_received(connection->exchange.self, message->chunk);
+    if (outcome == TC_DETACH && exchange_open(connection, message))
+        message->waiting = true;
+}
+
+/* Tell what the parser stopped for; nothing more once the exchange waits or is over. */
+static void handle_events(tc__http1connection_t *connection) {
+    tc__http1_message_t *message = connection->message;
+    if (message->answered) { /* skipping the rest of a request that was answered early */
+        message->complete = (message->events & TC__EVENT_END) != 0;
+        message->events = 0;
+        if (message->complete)
+            tc__http1_answered(connection);
+        return;
+    }
+    if ((message->events & TC__EVENT_BODY) && exchange_open(connection, message) && !message->waiting) {
+        message->events &= ~TC__EVENT_BODY;
+        on_chunk(connection);
+    }
+    if (connection->message == message && (message->events & TC__EVENT_END) && exchange_open(connection, message) &&
+        !message->waiting) {
+        message->events &= ~TC__EVENT_END;
+        finish_message(connection);
+    }
+}
+
+/* ---- Errors of the parser ---- */
+
+/* A method that is a token but none we know is 501, every other fault of the first word 400. */
+static int status_of_method(const char *at, size_t len) {
+    size_t n = 0;
+    while (n < len && at[n] != ' ')
+        n++;
+    return n < len && tc__is_token(tc_bytes(at, n)) ? 501 : 400;
+}
+
+static int status_of_error(const tc__http1_message_t *message, llhttp_errno_t error, const char *head, size_t len) {
+    if (message->fault != 0)
+        return message->fault;
+    switch (error) {
+    case HPE_INVALID_METHOD:
+        return status_of_method(head, len);
+    case HPE_PAUSED_H2_UPGRADE:
+        return 505;
+    case HPE_INVALID_VERSION: {
+        const char *version = message->url.data ? message->url.data + message->url.len : NULL;
+        bool digits = version && head + len - version >= 9 && memcmp(version, " HTTP/", 6) == 0 && version[6] >= '0' &&
+                      version[6] <= '9' && version[7] == '.' && version[8] >= '0' && version[8] <= '9';
+        return digits ? 505 : 400;
+    }
+    default:
+        return 400;
+    }
+}
+
+/* ---- Parsing ---- */
+
+static bool head_too_large(tc__http1connection_t *connection, size_t len, bool done) {
+    const tc__http1_params_t *params = connection->params;
+    tc__http1_message_t *message = connection->message;
+    bool in_line = !done && message->request->headers.count == 0 && !message->name.data;
+    if (in_line && len > params->max_request_line + 2) {
+        tc__http1_refuse(connection, 414, "the request line is longer than the limit");
+        return true;
+    }
+    if (len > params->max_header_size) {
+        tc__http1_refuse(connection, 431, "the header block is larger than the limit");
+        return true;
+    }
+    return false;
+}
+
+static const char *parse_head(tc__http1connection_t *connection, const char *at, const char *end) {
+    tc__http1_message_t *message = connection->message;
+    const char *from = at, *head = at; /* parse [from, to), of a head that starts at `head` */
+    size_t len = (size_t)(end - at), gathered = 0;
+    if (message->head) { /* one byte beyond the limit is enough to see that it is too large */
+        size_t room = connection->params->max_header_size + 1 - message->head_len;
+        len = len < room ? len : room;
+        gathered = message->head_len;
+        if (gather(message, at, len) < 0) {
+            tc__http1_refuse(connection, 503, "out of memory");
+            return end;
+        }
+        head = message->head;
+        from = head + gathered;
+    }
+    llhttp_errno_t error = llhttp_execute(&message->parser, from, len);
+    size_t used = error == HPE_OK ? len : (size_t)(llhttp_get_error_pos(&message->parser) - from);
+    bool done = error == HPE_PAUSED;
+    if (head_too_large(connection, gathered + used, done))
+        return end;
+    if (error != HPE_OK && !done) {
+        tc__http1_refuse(connection, status_of_error(message, error, head, gathered + len), "a bad request head");
+        return end;
+    }
+    if (!done) {
+        if (!message->head && gather(message, at, len) == 0)
+            rebase(message, at, message->head);
+        else if (!message->head)
+            tc__http1_refuse(connection, 503, "out of memory");
+        return at + len;
+    }
+    llhttp_resume(&message->parser);
+    message->head_len = (uint32_t)(gathered + used);
+    message->events &= ~TC__EVENT_HEAD;
+    on_head(connection, at, used);
+    if (connection->message == message)
+        handle_events(connection);
+    return at + used;
+}
+
+static bool framing_too_large(const tc__http1_message_t *message) {
+    return message->framing_len > MAX_FRAMING + FRAMING_PER_CHUNK * message->chunks;
+}
+
+static const char *parse_body(tc__http1connection_t *connection, const char *at, const char *end) {
+    tc__http1_message_t *message = connection->message;
+    message->chunk = tc_bytes(NULL, 0);
+    llhttp_errno_t error = llhttp_execute(&message->parser, at, (size_t)(end - at));
+    const char *stop = error == HPE_OK ? end : llhttp_get_error_pos(&message->parser);
+    message->framing_len += (size_t)(stop - at) - message->chunk.len;
+    if (error != HPE_OK && error != HPE_PAUSED) {
+        tc__http1_refuse_rest(connection, message->fault ? message->fault : 400, "a bad body");
+        return end;
+    }
+    if (framing_too_large(message)) {
+        tc__http1_refuse_rest(connection, 431, "chunk extensions and trailers are larger than the limit");
+        return end;
+    }
+    if (error == HPE_PAUSED) {
+        llhttp_resume(&message->parser);
+        handle_events(connection);
+    }
+    return stop;
+}
+
+const char *tc__http1_parse(tc__http1connection_t *connection, const char *at, const char *end) {
+    tc__http1_message_t *message = connection->message;
+    if (!message) {
+        for (; at < end && (*at == '\r' || *at == '\n'); at++)
+            if (++connection->skipped > MAX_SKIPPED) {
+                tc__http1_refuse(connection, 400, "empty lines before a request");
+                return end;
+            }
+        if (at == end)
+            return end;
+        connection->skipped = 0;
+        message = begin_message(connection);
+        if (!message) {
+            tc__http1_refuse(connection, 503, "out of memory");
+            return end;
+        }
+    }
+    return message->head_done ? parse_body(connection, at, end) : parse_head(connection, at, end);
+}
+
+void tc__http1_resume(tc__exchange_t *exchange) {
+    tc__http1connection_t *connection = tc__container_of(exchange, tc__http1connection_t, exchange);
+    tc__http1_message_t *message = connection->message;
+    if (!message || !message->waiting || message->answered)
+        return;
+    tc__http1_hold(connection);
+    message->waiting = false;
+    bool body_begins = message->body_len == 0 && message->request->content_length != 0 && !message->chunk.data;
+    if (body_begins)
+        begin_body(connection);
+    if (connection->message == message)
+        handle_events(connection);
+    if (!connection->feeding && connection->message == message)
+        tc__http1_continue(connection);
+    tc__http1_release(connection);
+}

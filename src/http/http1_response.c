@@ -1,0 +1,352 @@
+/*
+ * http1_response.c - what goes out on an HTTP/1.x connection. (Tornado: http1connection, the writing half)
+ *
+ * A head is built in place in the stream's cork, from ready pieces: no formatting, no copy. Its framing is decided once
+ * (RFC 9112 section 6.3): no body for HEAD, 204 and 304; Content-Length if the whole body is at hand or a header announces
+ * it; chunks for HTTP/1.1; else the end of the connection. What a handler announces is counted: a body that would break its
+ * own Content-Length never looks like a valid message.
+ */
+#include "http/http1_private.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <tornadoc/httputil.h>
+
+#include "util/alloc_internal.h"
+#include "util/bytes_internal.h"
+#include "util/error_internal.h"
+#include "util/log_internal.h"
+
+enum { MAX_SKIPPED_BODY = 64 * 1024 };
+
+static tc__http1connection_t *of(const tc__exchange_t *exchange) {
+    return tc__container_of(exchange, tc__http1connection_t, exchange);
+}
+
+static char *put(char *out, const char *data, size_t len) {
+    memcpy(out, data, len);
+    return out + len;
+}
+#define PUT(out, text) put(out, text, sizeof text - 1)
+
+static void release(const tc__segment_t *body, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (body[i].free_fn)
+            body[i].free_fn(body[i].owner);
+}
+
+static size_t total_len(const tc__segment_t *body, size_t count) {
+    size_t len = 0;
+    for (size_t i = 0; i < count; i++)
+        len += body[i].bytes.len;
+    return len;
+}
+
+/* ---- The head ---- */
+
+static char *put_status_line(char *out, int status, const char *reason) {
+    if (status == 200 && !reason)
+        return PUT(out, "HTTP/1.1 200 OK\r\n");
+    if (!reason)
+        reason = tc_http_reason(status);
+    out = PUT(out, "HTTP/1.1 ");
+    out = tc__format_uint64(out, (uint64_t)status);
+    *out++ = ' ';
+    out = put(out, reason, strlen(reason));
+    return PUT(out, "\r\n");
+}
+
+static char *put_server_and_date(char *out, tc__http1connection_t *connection, const tc__headers_t *headers) {
+    tc_bytes_t server = connection->params->server_name;
+    if (server.len > 0 && !(headers && tc__headers_has(headers, TC__HEADER_SERVER))) {
+        out = PUT(out, "Server: ");
+        out = put(out, server.data, server.len);
+        out = PUT(out, "\r\n");
+    }
+    if (!(headers && tc__headers_has(headers, TC__HEADER_DATE))) {
+        out = PUT(out, "Date: ");
+        out = put(out, tc__ioloop_date(tc__http1_loop(connection)), TC__DATE_LEN);
+        out = PUT(out, "\r\n");
+    }
+    return out;
+}
+
+static char *put_field(char *out, const tc__header_t *field) {
+    out = put(out, field->name, field->name_len);
+    out = PUT(out, ": ");
+    out = put(out, field->value, field->value_len);
+    return PUT(out, "\r\n");
+}
+
+static char *put_content_length(char *out, uint64_t len) {
+    out = PUT(out, "Content-Length: ");
+    out = tc__format_uint64(out, len);
+    return PUT(out, "\r\n");
+}
+
+/* The connection's own fields are never the handler's. */
+static bool is_hop_by_hop(uint8_t id) {
+    return id == TC__HEADER_CONNECTION || id == TC__HEADER_TRANSFER_ENCODING || id == TC__HEADER_KEEP_ALIVE;
+}
+
+static char *put_fields(char *out, const tc__http1_message_t *message, const tc__headers_t *headers, int status) {
+    for (size_t i = 0; i < headers->count; i++) {
+        const tc__header_t *field = &headers->items[i];
+        if (is_hop_by_hop(field->id) || (field->id == TC__HEADER_CONTENT_LENGTH && (message->chunked || status == 204)))
+            continue;
+        out = put_field(out, field);
+    }
+    return out;
+}
+
+static size_t head_bound(const tc__http1connection_t *connection, const tc__response_head_t *head) {
+    size_t bound = 256 + connection->params->server_name.len + (head->reason ? strlen(head->reason) : 0);
+    for (size_t i = 0; i < head->headers->count; i++)
+        bound += (size_t)head->headers->items[i].name_len + head->headers->items[i].value_len + 4;
+    return bound;
+}
+
+static char *put_head(char *out, tc__http1connection_t *connection, const tc__response_head_t *head, bool with_length,
+                      uint64_t body_len) {
+    const tc__http1_message_t *message = connection->message;
+    out = put_status_line(out, head->status, head->reason);
+    out = put_server_and_date(out, connection, head->headers);
+    out = put_fields(out, message, head->headers, head->status);
+    if (with_length)
+        out = put_content_length(out, body_len);
+    if (message->chunked)
+        out = PUT(out, "Transfer-Encoding: chunked\r\n");
+    if (!message->persist)
+        out = PUT(out, "Connection: close\r\n");
+    else if (message->request->http_minor == 0)
+        out = PUT(out, "Connection: keep-alive\r\n");
+    return PUT(out, "\r\n");
+}
+
+static int send_head(tc__http1connection_t *connection, const tc__response_head_t *head, bool with_length,
+                     uint64_t body_len) {
+    size_t bound = head_bound(connection, head);
+    if (bound <= TC__CORK_ROOM) {
+        char *room = tc__iostream_reserve(connection->stream, bound);
+        if (!room)
+            return TC_ENOMEM;
+        tc__iostream_commit(connection->stream, (size_t)(put_head(room, connection, head, with_length, body_len) - room));
+        return 0;
+    }
+    char *text = tc__malloc(bound);
+    if (!text)
+        return TC_ENOMEM;
+    size_t len = (size_t)(put_head(text, connection, head, with_length, body_len) - text);
+    tc__segment_t segment = { tc_bytes(text, len), tc__free, text };
+    return tc__iostream_sendv(connection->stream, &segment, 1);
+}
+
+/* ---- Framing ---- */
+
+/* An early answer: is what is left of the request worth reading for the sake of the connection? */
+static bool rest_is_small(const tc__http1_message_t *message) {
+    return message->request->content_length != TC__LENGTH_UNKNOWN && !message->expects_continue &&
+           message->request->content_length - message->body_len <= MAX_SKIPPED_BODY;
+}
+
+static bool may_persist(const tc__http1connection_t *connection, const tc__response_head_t *head) {
+    const tc__http1_message_t *message = connection->message;
+    const tc__http1_params_t *params = connection->params;
+    return message->keep_alive && (message->complete || rest_is_small(message)) && !params->no_keep_alive && !params->draining &&
+           !tc__headers_list_has(head->headers, TC__HEADER_CONNECTION, "close");
+}
+
+/* The Content-Length that the handler set: 0, or TC_EINVAL for one that is no number. */
+static int announced_length(const tc__headers_t *headers, uint64_t *out) {
+    const tc__header_t *field = tc__headers_first(headers, TC__HEADER_CONTENT_LENGTH);
+    *out = TC__LENGTH_UNKNOWN;
+    return field ? tc__parse_uint64(tc_bytes(field->value, field->value_len), out) : 0;
+}
+
+/* Decide how the body is framed. *with_length: the field is ours to write. */
+static int frame(tc__http1connection_t *connection, const tc__response_head_t *head, uint64_t body_len, bool last,
+                 bool *with_length) {
+    tc__http1_message_t *message = connection->message;
+    uint64_t announced;
+    if (announced_length(head->headers, &announced) < 0)
+        return tc__misuse(TC_EINVAL, "the handler's Content-Length is no number");
+    bool bodiless_status = head->status == 204 || head->status == 304;
+    message->bodiless = bodiless_status || message->request->method_id == TC__METHOD_HEAD;
+    message->persist = may_persist(connection, head);
+    *with_length = last && announced == TC__LENGTH_UNKNOWN && !bodiless_status;
+    if (message->bodiless)
+        return 0;
+    if (last && announced != TC__LENGTH_UNKNOWN && announced != body_len)
+        return tc__misuse(TC_EINVAL, "the handler's Content-Length is not the length of its body");
+    message->length_left = last ? body_len : announced;
+    if (message->length_left != TC__LENGTH_UNKNOWN)
+        return 0;
+    if (message->request->http_minor > 0)
+        message->chunked = true;
+    else
+        message->persist = false; /* the end of the body is the end of the connection */
+    return 0;
+}
+
+/* ---- The body ---- */
+
+static int send_chunk(tc_iostream_t *stream, const tc__segment_t *body, size_t count, size_t len) {
+    char line[24];
+    int line_len = snprintf(line, sizeof line, "%zx\r\n", len);
+    tc__segment_t before = { tc_bytes(line, (size_t)line_len), NULL, NULL };
+    tc__segment_t after = { tc_bytes("\r\n", 2), NULL, NULL };
+    int err = tc__iostream_sendv(stream, &before, 1);
+    if (err < 0) {
+        release(body, count);
+        return err;
+    }
+    err = tc__iostream_sendv(stream, body, count);
+    return err < 0 ? err : tc__iostream_sendv(stream, &after, 1);
+}
+
+/* Takes the segments in every case. */
+static int send_body(tc__http1connection_t *connection, const tc__segment_t *body, size_t count, size_t len, bool last) {
+    tc__http1_message_t *message = connection->message;
+    if (message->bodiless || len == 0) {
+        release(body, count);
+    } else if (message->chunked) {
+        TC_TRY(send_chunk(connection->stream, body, count, len));
+    } else {
+        if (message->length_left != TC__LENGTH_UNKNOWN && len > message->length_left) {
+            release(body, count);
+            return tc__misuse(TC_EINVAL, "the handler wrote more than its Content-Length");
+        }
+        if (message->length_left != TC__LENGTH_UNKNOWN)
+            message->length_left -= len;
+        TC_TRY(tc__iostream_sendv(connection->stream, body, count));
+    }
+    if (!last || message->bodiless)
+        return 0;
+    if (message->chunked) {
+        tc__segment_t end = { tc_bytes("0\r\n\r\n", 5), NULL, NULL };
+        return tc__iostream_sendv(connection->stream, &end, 1);
+    }
+    if (message->length_left != 0 && message->length_left != TC__LENGTH_UNKNOWN)
+        return tc__misuse(TC_EINVAL, "the handler wrote less than its Content-Length");
+    return 0;
+}
+
+/* After output: the exchange goes on, is answered, or is lost. */
+static int settle(tc__http1connection_t *connection, int err, bool last) {
+    tc__iostream_uncork(connection->stream);
+    if (err < 0) {
+        tc__iostream_abort(connection->stream);
+        return err;
+    }
+    if (last) {
+        connection->message->answered = true;
+        tc__http1_answered(connection);
+    } else {
+        tc__http1_watch_output(connection);
+    }
+    return 0;
+}
+
+/* ---- The vtable ---- */
+
+static int respond(tc__exchange_t *exchange, const tc__response_head_t *head, const tc__segment_t *body, size_t count,
+                   bool last) {
+    tc__http1connection_t *connection = of(exchange);
+    tc__http1_message_t *message = connection->message;
+    size_t len = total_len(body, count);
+    bool with_length;
+    if (!message || message->responded) {
+        release(body, count);
+        return TC_EALREADY;
+    }
+    message->responded = true;
+    tc__iostream_cork(connection->stream);
+    int err = frame(connection, head, len, last, &with_length);
+    if (err == 0)
+        err = send_head(connection, head, with_length, len);
+    if (err < 0)
+        release(body, count);
+    else
+        err = send_body(connection, body, count, len, last);
+    return settle(connection, err, last);
+}
+
+static int write_more(tc__exchange_t *exchange, const tc__segment_t *body, size_t count, bool last) {
+    tc__http1connection_t *connection = of(exchange);
+    tc__http1_message_t *message = connection->message;
+    if (!message || !message->responded || message->answered) {
+        release(body, count);
+        return TC_EALREADY;
+    }
+    tc__iostream_cork(connection->stream);
+    int err = send_body(connection, body, count, total_len(body, count), last);
+    return settle(connection, err, last);
+}
+
+static void abort_exchange(tc__exchange_t *exchange) {
+    tc__iostream_abort(of(exchange)->stream);
+}
+
+static void set_max_body_size(tc__exchange_t *exchange, size_t size) {
+    tc__http1_message_t *message = of(exchange)->message;
+    if (message)
+        message->body_limit = size;
+}
+
+static size_t queued(const tc__exchange_t *exchange) {
+    return tc__iostream_queued(of(exchange)->stream);
+}
+
+static size_t output_mark(const tc__exchange_t *exchange) {
+    return of(exchange)->params->output_mark;
+}
+
+const tc__exchange_vtable_t tc__http1_vtable = {
+    .respond = respond,
+    .write = write_more,
+    .abort = abort_exchange,
+    .resume = tc__http1_resume,
+    .set_max_body_size = set_max_body_size,
+    .queued = queued,
+    .output_mark = output_mark,
+};
+
+/* ---- Answers of the connection's own ---- */
+
+int tc__http1_send_continue(tc__http1connection_t *connection) {
+    tc__segment_t line = { tc_str("HTTP/1.1 100 Continue\r\n\r\n"), NULL, NULL };
+    return tc__iostream_sendv(connection->stream, &line, 1);
+}
+
+static char *put_refusal(char *out, tc__http1connection_t *connection, int status, bool with_body) {
+    char page[256];
+    const char *reason = tc_http_reason(status);
+    int len = snprintf(page, sizeof page, "<html><title>%d: %s</title><body>%d: %s</body></html>", status, reason, status,
+                       reason);
+    out = put_status_line(out, status, NULL);
+    out = put_server_and_date(out, connection, NULL);
+    out = PUT(out, "Content-Type: text/html; charset=UTF-8\r\n");
+    out = put_content_length(out, (uint64_t)len);
+    out = PUT(out, "Connection: close\r\n\r\n");
+    return with_body ? put(out, page, (size_t)len) : out;
+}
+
+void tc__http1_refuse(tc__http1connection_t *connection, int status, const char *why) {
+    static tc__log_limit_t limit;
+    char peer[INET6_ADDRSTRLEN + 16];
+    tc__address_format(&connection->peer, peer, sizeof peer);
+    tc__log_limited(&limit, TC__LOG_GENERAL, TC_LOG_WARNING, NULL, "%d %s (%s): %s", status, tc_http_reason(status), peer,
+                    why);
+    tc__http1_message_t *message = connection->message;
+    bool is_head = message && message->parser.method == HTTP_HEAD && message->url.data;
+    connection->message = NULL;
+    if (message)
+        tc__server_request_free(message->request); /* and the message with it */
+    tc__iostream_cork(connection->stream);
+    char *room = tc__iostream_reserve(connection->stream, 1024 + connection->params->server_name.len);
+    if (room)
+        tc__iostream_commit(connection->stream, (size_t)(put_refusal(room, connection, status, !is_head) - room));
+    tc__iostream_uncork(connection->stream);
+    tc__http1_close(connection, true);
+}

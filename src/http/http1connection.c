@@ -1,0 +1,359 @@
+/*
+ * http1connection.c - one HTTP/1.x connection: its life, its phases and its deadlines. (Tornado: http1connection)
+ *
+ *   IDLE --[a byte]--> HEAD --[the head is complete]--> BODY --[the request is]--> REPLY --[the answer is]--> FLUSH
+ *    ^                                                    |         answered early, or not to be kept: CLOSING, LINGER
+ *    '--------------------- [all output is with the system, keep-alive] ------------------------------------'
+ *
+ * Requests are answered one at a time, in order: while an answer is not with the system, nothing more is parsed and, with
+ * bytes left over, the socket is not read. That one rule bounds the memory of a client that pipelines and never reads.
+ *
+ * An idle connection is this struct and its stream: the parser and everything else of a request live in that request's
+ * arena. Deadlines are a field that the timer looks at when it fires, so a request in steady state touches no timer.
+ *
+ * Ways to end. CLOSING: the client had its answer and asked for no more. LINGER: it may still be sending, and a close would
+ * reset the connection under the answer; so we send FIN, throw away what comes, within bounds, and close then.
+ */
+#include "http/http1connection_internal.h"
+
+#include <string.h>
+
+#include "http/http1_private.h"
+#include "util/alloc_internal.h"
+
+enum { LINGER_BYTES = 256 * 1024, LINGER_MS = 2000 };
+
+/* ---- Deadlines ---- */
+
+static bool output_pending(const tc__http1connection_t *connection) {
+    return tc_iostream_writing(connection->stream);
+}
+
+void tc__http1_set_deadline(tc__http1connection_t *connection, uint64_t delay_ms) {
+    tc_ioloop_t *loop = tc__http1_loop(connection);
+    if (delay_ms == TC_FOREVER) {
+        connection->deadline = TC_FOREVER;
+        return;
+    }
+    connection->deadline = tc__ioloop_now(loop) + delay_ms;
+    if (!tc__timer_active(&connection->timer) || connection->timer.when_ms > connection->deadline)
+        tc__timer_start(loop, &connection->timer, connection->deadline);
+}
+
+void tc__http1_watch_output(tc__http1connection_t *connection) {
+    if (!output_pending(connection) || connection->queued > 0)
+        return;
+    connection->queued = tc__iostream_queued(connection->stream);
+    tc__http1_set_deadline(connection, connection->params->write_timeout_ms);
+}
+
+void tc__http1_enter(tc__http1connection_t *connection, tc__http1_state_t state) {
+    const tc__http1_params_t *params = connection->params;
+    connection->state = (uint8_t)state;
+    switch (state) {
+    case TC__HTTP1_IDLE:
+        tc__http1_set_deadline(connection, params->idle_timeout_ms);
+        break;
+    case TC__HTTP1_HEAD:
+        tc__http1_set_deadline(connection, params->header_timeout_ms);
+        break;
+    case TC__HTTP1_BODY:
+        tc__http1_set_deadline(connection, params->body_timeout_ms);
+        break;
+    case TC__HTTP1_LINGER:
+        connection->queued = LINGER_BYTES;
+        tc__http1_set_deadline(connection, LINGER_MS);
+        break;
+    case TC__HTTP1_FLUSH:
+    case TC__HTTP1_CLOSING:
+        connection->queued = 0;
+        tc__http1_watch_output(connection);
+        break;
+    default:
+        connection->deadline = TC_FOREVER; /* the handler's time is its own */
+        break;
+    }
+}
+
+/* The client has not taken a byte since the last look: give it up. */
+static void check_output(tc__http1connection_t *connection) {
+    size_t queued = tc__iostream_queued(connection->stream);
+    if (queued >= connection->queued) {
+        tc__iostream_abort(connection->stream);
+        return;
+    }
+    connection->queued = queued;
+    tc__http1_set_deadline(connection, connection->params->write_timeout_ms);
+}
+
+static void on_deadline(tc__http1connection_t *connection) {
+    switch (connection->state) {
+    case TC__HTTP1_HEAD:
+        tc__http1_refuse(connection, 408, "the request head was not complete in time");
+        return;
+    case TC__HTTP1_BODY:
+        if (connection->message->waiting) { /* it is we who do not read */
+            tc__http1_set_deadline(connection, connection->params->body_timeout_ms);
+        } else {
+            tc__http1_refuse_rest(connection, 408, "the body did not come in time");
+        }
+        return;
+    case TC__HTTP1_REPLY: /* the handler's time is its own */
+        return;
+    default: /* idle, lingering, or not worth waiting for */
+        tc_iostream_close(connection->stream);
+    }
+}
+
+static void on_timer(tc__timer_t *timer) {
+    tc__http1connection_t *connection = tc__container_of(timer, tc__http1connection_t, timer);
+    tc_ioloop_t *loop = tc__http1_loop(connection);
+    if (connection->deadline == TC_FOREVER)
+        return;
+    if (connection->deadline > tc__ioloop_now(loop)) {
+        tc__timer_start(loop, timer, connection->deadline);
+        return;
+    }
+    tc__http1_hold(connection);
+    if (output_pending(connection) && connection->state != TC__HTTP1_LINGER)
+        check_output(connection);
+    else
+        on_deadline(connection);
+    tc__http1_release(connection);
+}
+
+/* ---- The end of an exchange, the end of a connection ---- */
+
+void tc__http1_hold(tc__http1connection_t *connection) {
+    connection->holds++;
+}
+
+void tc__http1_release(tc__http1connection_t *connection) {
+    if (--connection->holds == 0 && connection->state == TC__HTTP1_CLOSED)
+        tc__free(connection);
+}
+
+/* Nothing more will come, and nothing is left: what waits for input waits in vain. */
+static void check_eof(tc__http1connection_t *connection, bool bytes_left) {
+    bool wants_input = connection->state == TC__HTTP1_IDLE || connection->state == TC__HTTP1_HEAD ||
+                       (connection->state == TC__HTTP1_BODY && !connection->message->waiting);
+    if (connection->eof && wants_input && !bytes_left)
+        tc__iostream_close_when_written(connection->stream);
+}
+
+void tc__http1_close(tc__http1connection_t *connection, bool linger) {
+    if (connection->state == TC__HTTP1_CLOSED)
+        return;
+    if (!linger) {
+        tc__http1_enter(connection, TC__HTTP1_CLOSING);
+        tc__iostream_close_when_written(connection->stream);
+        return;
+    }
+    tc_iostream_shutdown(connection->stream);
+    tc__http1_enter(connection, TC__HTTP1_LINGER);
+    if (connection->eof)
+        tc__iostream_close_when_written(connection->stream);
+    else if (!connection->feeding)
+        tc__iostream_resume(connection->stream);
+}
+
+/* Take the exchange from its delegate; `message` must not be used after this. */
+static void end_exchange(tc__http1connection_t *connection, int err) {
+    const tc__message_delegate_t *delegate = connection->exchange.delegate;
+    tc__http1_message_t *message = connection->message;
+    connection->message = NULL;
+    connection->exchange.delegate = NULL;
+    if (delegate)
+        delegate->on_close(connection->exchange.self, err);
+    else if (message)
+        tc__server_request_free(message->request);
+}
+
+/* The answer is with the system. */
+static void next_request(tc__http1connection_t *connection) {
+    bool persist = connection->message->persist, complete = connection->message->complete;
+    tc__http1_hold(connection);
+    end_exchange(connection, 0);
+    if (connection->state == TC__HTTP1_CLOSED) {
+        tc__http1_release(connection);
+        return;
+    }
+    if (!persist || connection->params->draining) {
+        tc__http1_close(connection, !complete);
+    } else {
+        tc__http1_enter(connection, TC__HTTP1_IDLE);
+        if (!connection->feeding) {
+            tc__iostream_resume(connection->stream);
+            check_eof(connection, tc__iostream_kept(connection->stream) > 0);
+        }
+    }
+    tc__http1_release(connection);
+}
+
+void tc__http1_answered(tc__http1connection_t *connection) {
+    tc__http1_message_t *message = connection->message;
+    if (message->persist && !message->complete) { /* answered early: read over the rest, then go on */
+        message->waiting = false;
+        if (!connection->feeding)
+            tc__http1_continue(connection);
+    } else if (output_pending(connection))
+        tc__http1_enter(connection, TC__HTTP1_FLUSH);
+    else
+        next_request(connection);
+}
+
+/* ---- What the stream tells ---- */
+
+static bool can_parse(const tc__http1connection_t *connection) {
+    switch (connection->state) {
+    case TC__HTTP1_IDLE:
+        return !output_pending(connection);
+    case TC__HTTP1_HEAD:
+        return true;
+    case TC__HTTP1_BODY:
+        return connection->message && !connection->message->waiting;
+    default:
+        return false;
+    }
+}
+
+/* Something of a body was given, and the parser may have the end of the request in hand without another byte. */
+static bool owes_event(const tc__http1connection_t *connection) {
+    return connection->state == TC__HTTP1_BODY && connection->message->chunk.data;
+}
+
+static size_t discard(tc__http1connection_t *connection, size_t len) {
+    if (connection->state == TC__HTTP1_LINGER) {
+        if (len >= connection->queued)
+            tc_iostream_close(connection->stream);
+        else
+            connection->queued -= len;
+    }
+    return len;
+}
+
+static const char *feed(tc__http1connection_t *connection, const char *at, const char *end) {
+    connection->feeding = true;
+    while (can_parse(connection) && (at < end || owes_event(connection)))
+        at = tc__http1_parse(connection, at, end);
+    connection->feeding = false;
+    return at;
+}
+
+void tc__http1_continue(tc__http1connection_t *connection) {
+    feed(connection, "", "");
+    if (!can_parse(connection))
+        return;
+    tc__iostream_resume(connection->stream);
+    check_eof(connection, tc__iostream_kept(connection->stream) > 0);
+}
+
+static size_t on_data(tc_iostream_t *stream, void *self, tc_bytes_t bytes) {
+    tc__http1connection_t *connection = self;
+    if (connection->state >= TC__HTTP1_CLOSING)
+        return discard(connection, bytes.len);
+    const char *end = bytes.data + bytes.len, *at = feed(connection, bytes.data, end);
+    if (connection->state >= TC__HTTP1_CLOSING)
+        return at == end ? bytes.len : discard(connection, (size_t)(end - at)) + (size_t)(at - bytes.data);
+    if (connection->state == TC__HTTP1_IDLE && connection->message)
+        tc__http1_enter(connection, TC__HTTP1_HEAD); /* part of a head: from here its deadline runs */
+    else if (!can_parse(connection))
+        tc__iostream_pause(stream);
+    check_eof(connection, at < end);
+    return (size_t)(at - bytes.data);
+}
+
+static void on_hangup(tc_iostream_t *stream, void *self) {
+    (void)stream;
+    tc__http1connection_t *connection = self;
+    tc__http1_message_t *message = connection->message;
+    connection->hangup = true;
+    if (message && message->complete && connection->exchange.delegate && !message->answered && !connection->told_hangup) {
+        connection->told_hangup = true;
+        connection->exchange.delegate->client_left(connection->exchange.self);
+    }
+}
+
+/* Nothing more comes. What is complete is still answered; what is not never will be. */
+static void on_eof(tc_iostream_t *stream, void *self) {
+    tc__http1connection_t *connection = self;
+    connection->eof = true;
+    if (connection->state == TC__HTTP1_LINGER)
+        tc__iostream_close_when_written(stream);
+    else
+        check_eof(connection, tc__iostream_kept(stream) > 0);
+}
+
+static void on_drained(tc_iostream_t *stream, void *self) {
+    tc__http1connection_t *connection = self;
+    connection->queued = connection->state == TC__HTTP1_LINGER ? connection->queued : 0;
+    if (connection->state == TC__HTTP1_FLUSH)
+        next_request(connection);
+    else if (connection->state == TC__HTTP1_IDLE)
+        tc__iostream_resume(stream); /* a pipelined answer had to wait for the socket */
+    else if (connection->exchange.delegate) {
+        tc__http1_set_deadline(connection, connection->state == TC__HTTP1_REPLY ? TC_FOREVER
+                                                                                 : connection->params->body_timeout_ms);
+        connection->exchange.delegate->drained(connection->exchange.self);
+    }
+}
+
+static void on_closed(tc_iostream_t *stream, void *self, int err) {
+    (void)err;
+    tc__http1connection_t *connection = self;
+    tc_ioloop_t *loop = tc__iostream_loop(stream);
+    connection->state = TC__HTTP1_CLOSED;
+    tc__timer_stop(loop, &connection->timer);
+    end_exchange(connection, TC_ECLOSED);
+    tc__list_remove(&connection->node);
+    if (connection->params->on_connection_close)
+        connection->params->on_connection_close(&connection->node, connection->params->user_data);
+    if (connection->holds == 0)
+        tc__free(connection);
+}
+
+static const tc__stream_sink_t sink = {
+    .data = on_data,
+    .hangup = on_hangup,
+    .eof = on_eof,
+    .drained = on_drained,
+    .closed = on_closed,
+};
+
+/* ---- Life ---- */
+
+int tc__http1connection_new(tc__http1connection_t **out, tc_iostream_t *stream, const tc__http1_params_t *params,
+                            const tc__address_t *peer, tc__list_t *connections) {
+    tc__http1connection_t *connection = tc__calloc(1, sizeof *connection);
+    if (!connection) {
+        tc_iostream_close(stream);
+        return TC_ENOMEM;
+    }
+    connection->exchange.vtable = &tc__http1_vtable;
+    connection->stream = stream;
+    connection->params = params;
+    connection->peer = *peer;
+    tc__timer_init(&connection->timer, on_timer);
+    tc__list_push(connections, &connection->node);
+    tc__iostream_set_sink(stream, &sink, connection);
+    *out = connection;
+    return 0;
+}
+
+void tc__http1connection_start(tc__http1connection_t *connection) {
+    tc__http1_set_deadline(connection, connection->params->header_timeout_ms);
+    tc__iostream_first_read(connection->stream);
+}
+
+tc__http1connection_t *tc__http1connection_from_node(tc__list_t *node) {
+    return tc__container_of(node, tc__http1connection_t, node);
+}
+
+void tc__http1connection_drain(tc__http1connection_t *connection) {
+    if (connection->state == TC__HTTP1_IDLE)
+        tc__http1_close(connection, false);
+}
+
+void tc__http1connection_abort(tc__http1connection_t *connection) {
+    tc__iostream_abort(connection->stream);
+}

@@ -1,0 +1,39 @@
+/*
+ * http1connection_internal.h - one HTTP/1.x connection of a server, as the server sees it. (Tornado: http1connection)
+ */
+#ifndef TC_HTTP_HTTP1CONNECTION_INTERNAL_H
+#define TC_HTTP_HTTP1CONNECTION_INTERNAL_H
+
+#include "http/exchange_internal.h"
+
+typedef struct tc__http1connection tc__http1connection_t;
+
+/* What all connections of a server share: options with their defaults filled in, and who takes the requests. */
+typedef struct {
+    size_t max_request_line, max_header_size, max_header_count, max_body_size, output_mark;
+    uint64_t idle_timeout_ms, header_timeout_ms, body_timeout_ms, write_timeout_ms;
+    bool no_keep_alive;
+    bool draining;               /* every answer from now on is a connection's last */
+    tc_bytes_t server_name;      /* of the Server field; empty: none */
+    const tc__server_delegate_t *delegate;
+    void *delegate_self;
+    void (*on_connection_close)(tc__list_t *node, void *user_data); /* the connection is gone; its list node was removed */
+    void *user_data;
+} tc__http1_params_t;
+
+/* Take the stream and put the connection into `connections`. On failure the stream is closed. `params` outlives it. */
+int tc__http1connection_new(tc__http1connection_t **out, tc_iostream_t *stream, const tc__http1_params_t *params,
+                            const tc__address_t *peer, tc__list_t *connections);
+
+/* Read the first bytes now. The connection may be gone after this. */
+void tc__http1connection_start(tc__http1connection_t *connection);
+
+tc__http1connection_t *tc__http1connection_from_node(tc__list_t *node);
+
+/* The params say `draining` now: close it if it is idle. It may be gone after this. */
+void tc__http1connection_drain(tc__http1connection_t *connection);
+
+/* Cut it. It is gone after this, unless one of its callbacks is on the stack. */
+void tc__http1connection_abort(tc__http1connection_t *connection);
+
+#endif

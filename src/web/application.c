@@ -1,0 +1,434 @@
+/*
+ * application.c - routes, groups and what handlers inherit. (Tornado: Application, RuleRouter)
+ *
+ * All inheritance is worked out when a handler is registered: an endpoint holds the merged callbacks and the chains of admit,
+ * prepare and on_finish, so that a request does nothing but call them. A program may build its whole application without
+ * looking at a single return value: the first failure is kept, in words, and run or listen returns it.
+ *
+ * Once it listens an application is frozen, and read by any number of threads without a lock.
+ */
+#include "web/application_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "util/alloc_internal.h"
+#include "util/error_internal.h"
+#include "util/log_internal.h"
+
+struct tc_router {
+    tc_router_t *next;
+    tc_application_t *app;
+    tc__host_rule_t *host;
+    char *prefix;
+    tc_request_handler_t bases[TC__MAX_GROUPS]; /* outermost first */
+    size_t base_count;
+};
+
+typedef struct tc__owned {
+    struct tc__owned *next;
+    void *data;
+    tc_free_fn free_data;
+} tc__owned_t;
+
+/* ---- The kept failure ---- */
+
+static int keep_error(tc_application_t *app, int err) {
+    if (app && err < 0 && app->error == 0) {
+        const char *detail = tc_error_detail();
+        app->error = err;
+        app->error_detail = tc__strndup(detail, strlen(detail));
+    }
+    return err;
+}
+
+int tc_application_error(const tc_application_t *app) {
+    return app ? app->error : TC_ENOMEM;
+}
+
+int tc__application_ready(tc_application_t *app) {
+    if (!app)
+        return tc__fail(TC_ENOMEM, "the application is NULL: out of memory when it was made");
+    if (app->error < 0)
+        return tc__fail(app->error, "%s", app->error_detail ? app->error_detail : tc_strerror(app->error));
+    atomic_store(&app->frozen, true);
+    return 0;
+}
+
+/* ---- What a handler inherits ---- */
+
+#define INHERIT(field)                                                                                                 \
+    do {                                                                                                               \
+        if (!handler->field)                                                                                           \
+            handler->field = base->field;                                                                              \
+    } while (0)
+
+static void inherit(tc_request_handler_t *handler, const tc_request_handler_t *base) {
+    handler->flags |= base->flags;
+    if (base->data_size > handler->data_size)
+        handler->data_size = base->data_size;
+    INHERIT(body);
+    INHERIT(max_body_size);
+    INHERIT(timeout_ms);
+    INHERIT(initialize);
+    INHERIT(get);
+    INHERIT(head);
+    INHERIT(post);
+    INHERIT(put);
+    INHERIT(delete_);
+    INHERIT(patch);
+    INHERIT(options);
+    INHERIT(any);
+    INHERIT(data_received);
+    INHERIT(on_connection_close);
+    INHERIT(write_error);
+    INHERIT(set_default_headers);
+}
+
+static void chain(tc__endpoint_t *endpoint, const tc_request_handler_t *bases, size_t count,
+                  const tc_request_handler_t *own) {
+    size_t admits = 0, prepares = 0, finishes = 0;
+    if (own->on_finish)
+        endpoint->on_finish[finishes++] = own->on_finish;
+    for (size_t i = count; i-- > 0;)
+        if (bases[i].on_finish)
+            endpoint->on_finish[finishes++] = bases[i].on_finish;
+    for (size_t i = 0; i <= count; i++) {
+        const tc_request_handler_t *handler = i < count ? &bases[i] : own;
+        if (handler->admit)
+            endpoint->admit[admits++] = handler->admit;
+        if (handler->prepare)
+            endpoint->prepare[prepares++] = handler->prepare;
+    }
+}
+
+tc_request_fn tc__endpoint_method(const tc__endpoint_t *endpoint, tc__method_t method) {
+    const tc_request_handler_t *h = &endpoint->handler;
+    tc_request_fn fn = NULL;
+    switch (method) {
+    case TC__METHOD_GET: fn = h->get; break;
+    case TC__METHOD_HEAD: fn = h->head ? h->head : h->get; break;
+    case TC__METHOD_POST: fn = h->post; break;
+    case TC__METHOD_PUT: fn = h->put; break;
+    case TC__METHOD_DELETE: fn = h->delete_; break;
+    case TC__METHOD_PATCH: fn = h->patch; break;
+    case TC__METHOD_OPTIONS: fn = h->options; break;
+    case TC__METHOD_OTHER: break;
+    }
+    return fn ? fn : h->any;
+}
+
+static void list_methods(tc__endpoint_t *endpoint) {
+    static const char *const names[] = { "GET", "HEAD", "POST", "PUT", "DELETE", "PATCH" };
+    endpoint->allow[0] = '\0';
+    for (int method = TC__METHOD_GET; method < TC__METHOD_OPTIONS; method++)
+        if (tc__endpoint_method(endpoint, (tc__method_t)method)) {
+            strcat(endpoint->allow, names[method]);
+            strcat(endpoint->allow, ", ");
+        }
+    strcat(endpoint->allow, "OPTIONS");
+}
+
+/* ---- Endpoints ---- */
+
+static void free_endpoint(void *data) {
+    tc__endpoint_t *endpoint = data;
+    if (endpoint)
+        tc__free(endpoint->name);
+    tc__free(endpoint);
+}
+
+static int check_handler(const char *pattern, const tc_request_handler_t *handler) {
+    if (!handler)
+        return tc__misuse(TC_EINVAL, "%s: the handler is NULL", pattern);
+    if (!tc__all_zero(handler->reserved, sizeof handler->reserved))
+        return tc__misuse(TC_EINVAL, "%s: `reserved` of the handler must be zero", pattern);
+    return 0;
+}
+
+static int check_endpoint(const char *pattern, const tc__endpoint_t *endpoint) {
+    const tc_request_handler_t *h = &endpoint->handler;
+    if (!h->get && !h->head && !h->post && !h->put && !h->delete_ && !h->patch && !h->options && !h->any)
+        return tc__misuse(TC_EINVAL, "%s: the handler has no method; set .get, .post … or .any", pattern);
+    if (h->body == TC_BODY_STREAM && !h->data_received)
+        return tc__misuse(TC_EINVAL, "%s: TC_BODY_STREAM needs .data_received", pattern);
+    return 0;
+}
+
+static int new_endpoint(tc__endpoint_t **out, const tc_router_t *router, const char *pattern,
+                        const tc_request_handler_t *handler, void *arg) {
+    TC_TRY(check_handler(pattern, handler));
+    tc__endpoint_t *endpoint = tc__calloc(1, sizeof *endpoint);
+    if (!endpoint)
+        return tc__fail(TC_ENOMEM, "%s: out of memory", pattern);
+    endpoint->handler = *handler;
+    endpoint->arg = arg;
+    for (size_t i = router->base_count; i-- > 0;)
+        inherit(&endpoint->handler, &router->bases[i]);
+    chain(endpoint, router->bases, router->base_count, handler);
+    list_methods(endpoint);
+    int err = check_endpoint(pattern, endpoint);
+    if (err == 0 && handler->name && !(endpoint->name = tc__strndup(handler->name, strlen(handler->name))))
+        err = tc__fail(TC_ENOMEM, "%s: out of memory", pattern);
+    if (err < 0) {
+        free_endpoint(endpoint);
+        return err;
+    }
+    *out = endpoint;
+    return 0;
+}
+
+/* ---- Registering ---- */
+
+static int check_open(const tc_application_t *app, const char *what) {
+    if (atomic_load(&app->frozen))
+        return tc__misuse(TC_EBUSY, "%s: routes cannot change once the application listens", what);
+    return 0;
+}
+
+typedef int (*add_fn)(tc__host_rule_t *rule, const char *pattern, void *endpoint);
+
+static int add_endpoint(tc_router_t *router, const char *pattern, const tc_request_handler_t *handler, void *arg,
+                        add_fn add) {
+    tc__endpoint_t *endpoint;
+    TC_TRY(check_open(router->app, pattern));
+    TC_TRY(new_endpoint(&endpoint, router, pattern, handler, arg));
+    int err = add(router->host, pattern, endpoint);
+    if (err < 0)
+        free_endpoint(endpoint);
+    return err;
+}
+
+static int add(tc_router_t *router, const char *pattern, const tc_request_handler_t *handler, void *arg, add_fn add_fn) {
+    if (!router)
+        return tc__fail(TC_ENOMEM, "the router is NULL: out of memory when it was made");
+    if (!pattern)
+        return keep_error(router->app, tc__misuse(TC_EINVAL, "a route's pattern is NULL"));
+    size_t prefix_len = strlen(router->prefix), len = prefix_len + strlen(pattern);
+    char *whole = tc__malloc(len + 1);
+    if (!whole)
+        return keep_error(router->app, tc__fail(TC_ENOMEM, "%s: out of memory", pattern));
+    memcpy(whole, router->prefix, prefix_len);
+    memcpy(whole + prefix_len, pattern, len - prefix_len + 1);
+    int err = add_endpoint(router, whole, handler, arg, add_fn);
+    tc__free(whole);
+    return keep_error(router->app, err);
+}
+
+int tc_router_add(tc_router_t *router, const char *pattern, const tc_request_handler_t *handler, void *arg) {
+    return add(router, pattern, handler, arg, tc__host_rule_add);
+}
+
+int tc_router_add_regex(tc_router_t *router, const char *regex, const tc_request_handler_t *handler, void *arg) {
+    return add(router, regex, handler, arg, tc__host_rule_add_regex);
+}
+
+static tc_router_t *own_router(const tc_application_t *app) {
+    tc_router_t *router = app ? app->routers : NULL;
+    while (router && router->next)
+        router = router->next;
+    return router;
+}
+
+int tc_application_add(tc_application_t *app, const char *pattern, const tc_request_handler_t *handler, void *arg) {
+    return tc_router_add(own_router(app), pattern, handler, arg);
+}
+
+int tc_application_add_regex(tc_application_t *app, const char *regex, const tc_request_handler_t *handler, void *arg) {
+    return tc_router_add_regex(own_router(app), regex, handler, arg);
+}
+
+int tc_application_set_default(tc_application_t *app, const tc_request_handler_t *handler, void *arg) {
+    tc__endpoint_t *endpoint;
+    if (!app)
+        return TC_ENOMEM;
+    int err = check_open(app, "tc_application_set_default");
+    if (err == 0)
+        err = new_endpoint(&endpoint, own_router(app), "the default handler", handler, arg);
+    if (err == 0) {
+        free_endpoint(app->not_found);
+        app->not_found = endpoint;
+    }
+    return keep_error(app, err);
+}
+
+/* ---- Groups ---- */
+
+static void free_router(tc_router_t *router) {
+    tc__free(router->prefix);
+    tc__free(router);
+}
+
+static tc_router_t *make_router(tc_application_t *app, tc__host_rule_t *host, const char *prefix_a, const char *prefix_b) {
+    tc_router_t *router = tc__calloc(1, sizeof *router);
+    size_t len_a = strlen(prefix_a), len_b = strlen(prefix_b);
+    if (router)
+        router->prefix = tc__malloc(len_a + len_b + 1);
+    if (!router || !router->prefix) {
+        tc__free(router);
+        return NULL;
+    }
+    memcpy(router->prefix, prefix_a, len_a);
+    memcpy(router->prefix + len_a, prefix_b, len_b + 1);
+    router->app = app;
+    router->host = host;
+    return router;
+}
+
+/* A group inside `parent`, at its newest place in the application's list. */
+static int new_group(tc_router_t **out, tc_router_t *parent, tc__host_rule_t *host, const char *prefix,
+                     const tc_request_handler_t *base) {
+    TC_TRY(check_open(parent->app, prefix));
+    if (base)
+        TC_TRY(check_handler(prefix, base));
+    if (parent->base_count == TC__MAX_GROUPS - 1 && base)
+        return tc__misuse(TC_EINVAL, "%s: groups nest at most %d deep", prefix, TC__MAX_GROUPS - 1);
+    tc_router_t *router = make_router(parent->app, host, parent->prefix, prefix);
+    if (!router)
+        return tc__fail(TC_ENOMEM, "%s: out of memory", prefix);
+    memcpy(router->bases, parent->bases, sizeof router->bases);
+    router->base_count = parent->base_count;
+    if (base)
+        router->bases[router->base_count++] = *base;
+    router->next = parent->app->routers;
+    parent->app->routers = router;
+    *out = router;
+    return 0;
+}
+
+tc_router_t *tc_router_group(tc_router_t *router, const char *prefix, const tc_request_handler_t *base) {
+    tc_router_t *group = NULL;
+    if (router)
+        keep_error(router->app, prefix ? new_group(&group, router, router->host, prefix, base)
+                                       : tc__misuse(TC_EINVAL, "a group's prefix is NULL"));
+    return group;
+}
+
+tc_router_t *tc_application_group(tc_application_t *app, const char *prefix, const tc_request_handler_t *base) {
+    return tc_router_group(own_router(app), prefix, base);
+}
+
+tc_router_t *tc_application_host(tc_application_t *app, const char *host_pattern) {
+    tc_router_t *router = NULL, *parent = own_router(app);
+    if (!parent)
+        return NULL;
+    int err = check_open(app, "tc_application_host");
+    tc__host_rule_t *host = err == 0 ? tc__routes_host(app->routes, host_pattern, &err) : NULL;
+    if (host)
+        err = new_group(&router, parent, host, "", NULL);
+    keep_error(app, err);
+    return router;
+}
+
+/* ---- Life ---- */
+
+static int apply_options(tc_application_t *app, const tc_application_options_t *options) {
+    int err = 0;
+    tc__host_rule_t *any_host = tc__routes_host(app->routes, NULL, &err);
+    if (!any_host)
+        return err;
+    tc_router_t *root = make_router(app, any_host, "", "");
+    if (!root)
+        return tc__fail(TC_ENOMEM, "out of memory");
+    app->routers = root;
+    app->max_arguments = 1000;
+    if (!options)
+        return 0;
+    if (!tc__all_zero(options->reserved, sizeof options->reserved))
+        return tc__misuse(TC_EINVAL, "tc_application_options_t: `reserved` must be zero");
+    app->debug = options->debug;
+    app->log_level = options->log_level;
+    app->log = options->log;
+    app->log_data = options->log_data;
+    if (options->max_arguments)
+        app->max_arguments = options->max_arguments;
+    if (!options->base)
+        return 0;
+    TC_TRY(check_handler("tc_application_options_t: base", options->base));
+    root->bases[root->base_count++] = *options->base;
+    return 0;
+}
+
+static tc__endpoint_t *make_not_found(const tc_router_t *root) {
+    tc__endpoint_t *endpoint = tc__calloc(1, sizeof *endpoint);
+    if (!endpoint)
+        return NULL;
+    if (root->base_count > 0) { /* an application's own error page and end, but none of its methods */
+        const tc_request_handler_t *base = &root->bases[0];
+        endpoint->handler.write_error = base->write_error;
+        endpoint->handler.set_default_headers = base->set_default_headers;
+        endpoint->handler.data_size = base->data_size;
+        endpoint->on_finish[0] = base->on_finish;
+    }
+    return endpoint;
+}
+
+tc_application_t *tc_application_new(const tc_application_options_t *options) {
+    tc_application_t *app = tc__calloc(1, sizeof *app);
+    if (!app)
+        return NULL;
+    atomic_init(&app->refs, 1);
+    if (tc__routes_new(&app->routes) == 0)
+        keep_error(app, apply_options(app, options));
+    if (app->routers)
+        app->not_found = make_not_found(app->routers);
+    if (!app->not_found) {
+        tc_application_free(app);
+        return NULL;
+    }
+    return app;
+}
+
+tc_application_t *tc__application_ref(tc_application_t *app) {
+    atomic_fetch_add(&app->refs, 1);
+    return app;
+}
+
+static void free_owned(tc_application_t *app) {
+    while (app->owned) {
+        tc__owned_t *owned = app->owned;
+        app->owned = owned->next;
+        owned->free_data(owned->data);
+        tc__free(owned);
+    }
+}
+
+void tc_application_free(tc_application_t *app) {
+    if (!app || atomic_fetch_sub(&app->refs, 1) > 1)
+        return;
+    free_owned(app);
+    tc__routes_free(app->routes, free_endpoint);
+    free_endpoint(app->not_found);
+    while (app->routers) {
+        tc_router_t *router = app->routers;
+        app->routers = router->next;
+        free_router(router);
+    }
+    tc__free(app->error_detail);
+    tc__free(app);
+}
+
+void tc__application_unref(void *app) {
+    tc_application_free(app);
+}
+
+int tc_application_own(tc_application_t *app, void *data, tc_free_fn free_data) {
+    tc__owned_t *owned = app ? tc__malloc(sizeof *owned) : NULL;
+    if (!owned) {
+        if (free_data)
+            free_data(data);
+        return keep_error(app, tc__fail(TC_ENOMEM, "tc_application_own: out of memory"));
+    }
+    if (!free_data) {
+        tc__free(owned);
+        return keep_error(app, tc__misuse(TC_EINVAL, "tc_application_own: free_data is NULL"));
+    }
+    *owned = (tc__owned_t){ app->owned, data, free_data };
+    app->owned = owned;
+    return 0;
+}
+
+bool tc__application_logs_access(const tc_application_t *app) {
+    tc_log_level_t level = app->debug ? TC_LOG_DEBUG : app->log_level ? app->log_level : tc_log_level();
+    return level <= TC_LOG_INFO;
+}

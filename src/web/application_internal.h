@@ -1,0 +1,62 @@
+/*
+ * application_internal.h - an application's routes and settings, as a request sees them. (Tornado: Application)
+ */
+#ifndef TC_WEB_APPLICATION_INTERNAL_H
+#define TC_WEB_APPLICATION_INTERNAL_H
+
+#include <stdatomic.h>
+
+#include <tornadoc/web.h>
+
+#include "http/exchange_internal.h"
+#include "web/router_internal.h"
+
+enum { TC__MAX_GROUPS = 8 }; /* bases above a handler, the application's included */
+
+/* What a route leads to: a handler with everything it inherits, worked out when it was registered. */
+typedef struct tc__endpoint {
+    tc_request_handler_t handler;              /* NULL callbacks filled in from the bases */
+    tc_request_fn admit[TC__MAX_GROUPS + 1];   /* the bases' first; NULL ends it */
+    tc_request_fn prepare[TC__MAX_GROUPS + 1];
+    void (*on_finish[TC__MAX_GROUPS + 1])(tc_request_t *req, int err); /* the handler's first */
+    void *arg;
+    char *name;
+    char allow[72];                            /* of the Allow field: "GET, HEAD, OPTIONS" */
+} tc__endpoint_t;
+
+struct tc_application {
+    _Atomic size_t refs;
+    _Atomic bool frozen; /* it listens, or is tested: routes may not change any more */
+    tc__routes_t *routes;
+    tc__endpoint_t *not_found;
+    struct tc_router *routers; /* all groups, owned, newest first; the last is the application's own */
+    bool debug;
+    tc_log_level_t log_level;  /* 0: the process's */
+    tc_log_cb log;
+    void *log_data;
+    size_t max_arguments;
+    int error;                 /* the first failure */
+    char *error_detail;
+    struct tc__owned *owned;   /* newest first */
+};
+
+tc_application_t *tc__application_ref(tc_application_t *app);
+
+/* Freeze it. 0, or its kept failure, with its detail as this thread's. */
+int tc__application_ready(tc_application_t *app);
+
+/* The delegate that a server needs; its `self` is a counted tc_application_t. */
+extern const tc__server_delegate_t tc__application_delegate;
+void tc__application_unref(void *app);
+
+/* The callback for a method; NULL: 405. HEAD falls back to get, everything to any. */
+tc_request_fn tc__endpoint_method(const tc__endpoint_t *endpoint, tc__method_t method);
+
+/* Are access lines wanted of this application? */
+bool tc__application_logs_access(const tc_application_t *app);
+
+/* Log about a request by its application's level and callback. */
+void tc__request_log(const tc_request_t *req, const char *logger, tc_log_level_t level, const char *fmt, ...)
+    TC_PRINTF(4, 5);
+
+#endif
