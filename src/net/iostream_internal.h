@@ -24,6 +24,7 @@ typedef struct tc__transport {
     int (*watch)(tc_iostream_t *stream, unsigned events);     /* report TC__STREAM_… by tc__iostream_on_events */
     void (*close)(tc_iostream_t *stream);                     /* give the descriptor back; then tc__iostream_released,
                                                                  at once or later */
+    void (*abort)(tc_iostream_t *stream);                     /* just before close: let it be a reset */
 } tc__transport_t;
 
 enum { /* events that a transport reports */

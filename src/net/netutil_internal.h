@@ -19,6 +19,7 @@ typedef struct {
     int (*shutdown)(int fd, int how);
     int (*setsockopt)(int fd, int level, int name, const void *value, socklen_t len);
     int (*getsockname)(int fd, struct sockaddr *address, socklen_t *len);
+    int (*getsockopt)(int fd, int level, int name, void *value, socklen_t *len);
 } tc__sys_t;
 extern tc__sys_t tc__sys;
 
@@ -26,5 +27,9 @@ extern tc__sys_t tc__sys;
 int tc__accept(int fd, struct sockaddr *address, socklen_t *len);
 ssize_t tc__recv(int fd, void *buffer, size_t len);
 ssize_t tc__sendv(int fd, const struct iovec *iov, int count);
+
+int tc__set_nonblocking(int fd); /* and close-on-exec */
+int tc__set_nodelay(int fd, bool on);
+int tc__socket_error(int fd);    /* takes the error that the socket keeps (SO_ERROR): negative, or 0 for none */
 
 #endif

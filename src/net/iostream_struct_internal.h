@@ -1,0 +1,186 @@
+/*
+ * iostream_struct_internal.h - what is in a stream, for the files that make it up: iostream, iostream_read,
+ * iostream_write, and the transports.
+ */
+#ifndef TC_NET_IOSTREAM_STRUCT_INTERNAL_H
+#define TC_NET_IOSTREAM_STRUCT_INTERNAL_H
+
+#include "async/future_internal.h"
+#include "net/iostream_internal.h"
+#include "util/alloc_internal.h"
+
+enum {
+    TC__READ_SIZE = 65536,       /* most bytes of one recv */
+    TC__CORK_COPY = 4096,        /* a segment up to this size is copied into the cork buffer */
+    TC__SEND_SEGMENTS = 16,      /* iovecs of one sendmsg */
+    TC__SEND_BUDGET = 256 * 1024 /* bytes that one stream sends before the others have their turn */
+};
+
+/* ---- What the streams of a loop share ---- */
+typedef struct tc__net {
+    tc_ioloop_t *loop;
+    tc__list_t streams;     /* all of the loop's, by their `node` */
+    tc__list_t servers;     /* tcpservers, by theirs */
+    tc__list_t starving;    /* of them, those that wait for a free descriptor */
+    tc__soon_t room;        /* queued when a descriptor was given back while somebody starves */
+    void (*on_room)(struct tc__net *net);
+    void (*drop_servers)(struct tc__net *net); /* the loop goes */
+    tc_iostream_t *corked;  /* whose bytes stand in `cork`; NULL: nobody's */
+    size_t cork_len;
+    bool reading;           /* bytes of `in` are being used: no other stream may read into it */
+    char in[TC__READ_SIZE];
+    char cork[TC__CORK_SIZE];
+} tc__net_t;
+
+tc__net_t *tc__net(tc_ioloop_t *loop); /* made when first asked for; NULL: out of memory */
+
+/* ---- The write queue: chunks in order ---- */
+typedef enum {
+    TC__CHUNK_BLOCK, /* a copy, in a block of the loop's pool */
+    TC__CHUNK_HEAP,  /* a copy, in memory of its own */
+    TC__CHUNK_HELD,  /* a reference, freed by free_fn(owner) */
+    TC__CHUNK_MARK   /* no bytes: a write that completes when all before it is sent */
+} tc__chunk_kind_t;
+
+typedef struct tc__chunk {
+    struct tc__chunk *next;
+    const char *data; /* what is not sent yet */
+    size_t len;
+    tc__chunk_kind_t kind;
+    int err; /* of a mark that is done */
+    union {
+        char *limit; /* of a copy: the end of its room */
+        struct {
+            tc_free_fn free_fn;
+            void *owner;
+        } held;
+        struct {
+            tc_iostream_write_cb cb;
+            void *user_data; /* the tc_future_t, if cb is NULL */
+        } mark;
+    } u;
+} tc__chunk_t;
+
+/* ---- The rest of a stream on which single operations are used, made by the first of them ---- */
+typedef enum { TC__READ_NONE, TC__READ_UNTIL, TC__READ_BYTES, TC__READ_INTO, TC__READ_TO_END } tc__read_kind_t;
+
+typedef struct tc__stream_ops {
+    tc__read_kind_t kind;
+    bool partial;
+    uint8_t delimiter_len;
+    size_t len;     /* bytes wanted; of read_until, most bytes up to the delimiter's end */
+    size_t scanned; /* of read_until: so many bytes at the buffer's start hold no match */
+    char *target;   /* of read_into */
+    size_t filled;
+    tc_iostream_read_cb read_cb;
+    void *read_data;
+    tc_future_t *read_future;            /* instead of read_cb */
+    tc__chunk_t *done, **done_tail;      /* marks that are to be told */
+    char delimiter[255];
+} tc__stream_ops_t;
+
+/* ---- One end of a pair in memory ---- */
+typedef struct tc__memory_end {
+    tc_iostream_t *peer; /* NULL: closed */
+    tc__buffer_t in;     /* sent by the peer, not yet received */
+    size_t window;       /* how many bytes may stand in `in` */
+    tc__soon_t soon;     /* events are due */
+    int fail_send, fail_recv;
+    uint8_t watched;
+    bool fin;            /* the peer ended */
+    bool reset;          /* the peer aborted */
+    bool hangup_told;
+    bool shut;           /* we ended */
+} tc__memory_end_t;
+
+/* ---- The stream ---- */
+struct tc_iostream {
+    union {
+        uv_poll_t poll;
+        tc__memory_end_t memory;
+    } t; /* the transport's */
+    const tc__transport_t *transport;
+    tc_ioloop_t *loop; /* NULL: the loop was freed */
+    tc__list_t node;   /* in the loop's streams */
+    tc__soon_t soon;   /* referenced while queued */
+    const tc__stream_sink_t *sink; /* NULL: single operations */
+    void *self;
+    tc__stream_ops_t *ops; /* NULL: none was used yet */
+    tc_iostream_close_cb close_cb;
+    void *close_data;
+    tc__buffer_t in; /* read, not yet consumed */
+    tc__chunk_t *queue, *queue_tail;
+    size_t queued; /* bytes in the queue */
+    size_t max_queued;
+    int fd; /* -1: none */
+    int error;
+    uint32_t refs; /* one is new's, one the transport's, one the ready queue's */
+    uint8_t watched; /* TC__STREAM_… that the transport was asked for */
+    uint8_t corks;   /* depth */
+    uint8_t calls;   /* calls of the sink that are on the stack */
+
+    bool paused : 1;       /* no bytes wanted */
+    bool want_write : 1;   /* the transport takes no more for now */
+    bool hangup : 1;       /* FIN was noticed */
+    bool hangup_told : 1;
+    bool eof : 1;          /* and all before it was read */
+    bool eof_told : 1;
+    bool ahead : 1;        /* single operations: FIN was seen, reading to the end so that closing is noticed */
+    bool in_events : 1;    /* the interest is put right at the end of them */
+    bool want_shutdown : 1;
+    bool shut : 1;         /* FIN was sent */
+    bool end_when_sent : 1; /* the peer has ended, and so do we once the queue is empty */
+    bool doomed : 1;       /* failed; to be closed from the ready queue */
+    bool closed : 1;       /* the transport was closed */
+    bool finished : 1;     /* and all were told */
+    bool close_told : 1;
+    bool released : 1;     /* tc_iostream_close was called: new's reference goes once it is finished */
+    bool dropped : 1;      /* that reference is gone */
+    bool polled : 1;       /* socket: uv_poll_init was called */
+    bool deaf : 1;         /* socket: watching for errors only made no sense any more */
+    bool nodelay_off : 1;  /* socket */
+    bool nodelay_done : 1; /* socket: as it should be */
+    bool sent : 1;         /* socket: something was sent */
+};
+
+static inline bool tc__iostream_open(const tc_iostream_t *stream) {
+    return !stream->closed && !stream->doomed;
+}
+
+/* iostream.c */
+tc_iostream_t *tc__iostream_alloc(tc_ioloop_t *loop, const tc__transport_t *transport,
+                                  const tc_iostream_options_t *options); /* paused, fd -1; NULL: out of memory */
+void tc__iostream_discard(tc_iostream_t *stream); /* of one that never had a descriptor */
+int tc__iostream_check_options(const tc_iostream_options_t *options);
+void tc__iostream_soon(tc_iostream_t *stream); /* look after it from the ready queue */
+void tc__iostream_doom(tc_iostream_t *stream, int err); /* close with that error, from the ready queue */
+void tc__iostream_end(tc_iostream_t *stream, int err); /* close the transport now, tell later */
+void tc__iostream_watch(tc_iostream_t *stream); /* bring the transport's interest in line, unless events are at work */
+
+/* iostream_write.c */
+void tc__write_flush(tc_iostream_t *stream);      /* the transport takes bytes again */
+void tc__write_drop(tc_iostream_t *stream, int err); /* all that is queued, corked bytes included */
+void tc__write_tell(tc_iostream_t *stream);       /* run the callbacks of writes that are done */
+tc__stream_ops_t *tc__iostream_ops(tc_iostream_t *stream); /* NULL: out of memory */
+
+/* iostream_read.c: single operations */
+/* Where to receive: the caller's own memory, if it waits for that, else `scratch`. 0: the buffer is full. */
+size_t tc__read_room(tc_iostream_t *stream, char *scratch, char **out);
+void tc__read_arrived(tc_iostream_t *stream, tc_bytes_t bytes); /* as tc__read_room said where */
+void tc__read_hangup(tc_iostream_t *stream);
+void tc__read_eof(tc_iostream_t *stream);
+void tc__read_kept(tc_iostream_t *stream);          /* try what is in the buffer */
+void tc__read_fail(tc_iostream_t *stream, int err); /* satisfy what is under way, or fail it */
+static inline bool tc__read_pending(const tc_iostream_t *stream) {
+    return stream->ops && stream->ops->kind != TC__READ_NONE;
+}
+
+/* socket_transport.c */
+tc_iostream_t *tc__socket_stream(tc_ioloop_t *loop, const tc_iostream_options_t *options); /* without a descriptor yet */
+static inline void tc__socket_attach(tc_iostream_t *stream, int fd, bool has_nodelay) {
+    stream->fd = fd;
+    stream->nodelay_done = has_nodelay;
+}
+void tc__memory_cut(tc_iostream_t *stream); /* before its end is closed: the peer sees a reset */
+
+#endif

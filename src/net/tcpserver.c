@@ -1,0 +1,420 @@
+/*
+ * tcpserver.c - accepting connections. (Tornado: tcpserver)
+ *
+ * The listening sockets are watched level-triggered; an event accepts some connections, and what remains is reported
+ * again. How many one event tries follows what came before (`batch`): trying once more than there are connections costs
+ * a system call for nothing, trying too few costs a turn of the loop.
+ *
+ * Out of descriptors, or of memory, the server is starving: it stops watching, so that nothing spins, and the clients
+ * wait in the system's queue. It looks again after 100 ms, and when a stream of this loop gives its descriptor back.
+ * The episode ends when the queue was emptied; it is logged once, and its end.
+ *
+ *   watching --[EMFILE, ENFILE, ENOBUFS, ENOMEM]--> starving --[timer, room: accept again]--> watching
+ *   either   --[tc__tcpserver_pause]--> paused --[tc__tcpserver_resume]--> watching
+ *
+ * The memory of a connection is taken before it is accepted: without it the client would have to be turned away.
+ */
+#include "net/tcpserver_internal.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <unistd.h>
+
+#include "net/iostream_struct_internal.h"
+#include "net/netutil_internal.h"
+#include "util/error_internal.h"
+#include "util/log_internal.h"
+
+enum { MOST_ACCEPTS = 64, FULL_BATCHES = 8, RETRY_MS = 100 };
+
+typedef struct listener {
+    uv_poll_t poll;
+    tc_tcpserver_t *server; /* referenced */
+    struct listener *next;
+    int fd; /* -1: closed */
+    unsigned batch;        /* how many connections an event tries to take */
+    unsigned full_batches; /* in a row */
+    bool is_tcp;
+    bool watching;
+    bool gives_nodelay; /* accepted sockets inherit TCP_NODELAY */
+    bool knows_nodelay;
+} listener_t;
+
+struct tc_tcpserver {
+    tc_ioloop_t *loop; /* NULL: the loop was freed */
+    tc__list_t node;   /* in the loop's servers */
+    tc__list_t hungry; /* in the loop's starving */
+    tc__timer_t retry;
+    listener_t *listeners, **listeners_tail;
+    tc_iostream_t *spare; /* for the next connection */
+    tc_tcpserver_options_t options;
+    tc_tcpserver_cb cb;
+    tc__accept_cb accept_cb; /* instead of cb */
+    void *user_data;
+    unsigned refs;
+    bool starving;
+    bool paused;
+};
+
+static void unref(tc_tcpserver_t *server) {
+    if (--server->refs > 0)
+        return;
+    tc__list_remove(&server->node);
+    tc__free(server);
+}
+
+static tc__net_t *net_of(const tc_tcpserver_t *server) {
+    return tc__ioloop_local(server->loop, TC__LOCAL_NET);
+}
+
+/* ---- Watching ---- */
+
+static void on_event(uv_poll_t *poll, int status, int events);
+
+static void watch(listener_t *listener) {
+    tc_tcpserver_t *server = listener->server;
+    bool wanted = !server->starving && !server->paused;
+    if (listener->fd < 0 || listener->watching == wanted)
+        return;
+    int err = wanted ? uv_poll_start(&listener->poll, UV_READABLE, on_event) : uv_poll_stop(&listener->poll);
+    if (err < 0)
+        tc__log(TC__LOG_GENERAL, TC_LOG_ERROR, NULL, "a listening socket cannot be watched: %s", tc_strerror(err));
+    else
+        listener->watching = wanted;
+}
+
+static void watch_all(tc_tcpserver_t *server) {
+    for (listener_t *listener = server->listeners; listener; listener = listener->next)
+        watch(listener);
+}
+
+/* ---- Starving ---- */
+
+static void starve(tc_tcpserver_t *server, int err) {
+    if (!server->starving)
+        tc__log(TC__LOG_GENERAL, TC_LOG_WARNING, NULL,
+                "no more connections can be accepted: %s; new clients wait until there is room", tc_strerror(err));
+    server->starving = true;
+    if (tc__list_empty(&server->hungry))
+        tc__list_push(&net_of(server)->starving, &server->hungry);
+    tc__timer_start(server->loop, &server->retry, tc__ioloop_now(server->loop) + RETRY_MS);
+    watch_all(server);
+}
+
+static void stop_starving(tc_tcpserver_t *server) {
+    server->starving = false;
+    tc__list_remove(&server->hungry);
+    tc__timer_stop(server->loop, &server->retry);
+}
+
+static void recover(tc_tcpserver_t *server) {
+    stop_starving(server);
+    tc__log(TC__LOG_GENERAL, TC_LOG_INFO, NULL, "connections are accepted again");
+    watch_all(server);
+}
+
+/* ---- Accepting ---- */
+
+/* Linux and the BSDs give the listening socket's TCP_NODELAY to what it accepts: asked once. */
+static bool has_nodelay(listener_t *listener, int fd) {
+    if (!listener->is_tcp)
+        return true; /* nothing to set */
+    if (!listener->knows_nodelay) {
+        int on = 0;
+        socklen_t len = sizeof(on);
+        listener->knows_nodelay = true;
+        listener->gives_nodelay = tc__sys.getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, &len) == 0 && on;
+    }
+    return listener->gives_nodelay;
+}
+
+static void hand_out(tc_tcpserver_t *server, tc_iostream_t *stream, const struct sockaddr *address) {
+    tc__address_t peer;
+    tc__address_from_sockaddr(&peer, address);
+    if (server->accept_cb) {
+        server->accept_cb(stream, &peer, server->user_data);
+    } else {
+        char text[INET6_ADDRSTRLEN + 12];
+        tc__address_format(&peer, text, sizeof(text));
+        server->cb(server, stream, text, server->user_data);
+    }
+}
+
+/* 0: one was accepted, or one was lost on the way; else why not. */
+static int accept_one(listener_t *listener) {
+    tc_tcpserver_t *server = listener->server;
+    if (!server->spare)
+        server->spare = tc__socket_stream(server->loop, &server->options.stream);
+    if (!server->spare)
+        return TC_ENOMEM;
+    struct sockaddr_storage address = { .ss_family = AF_UNSPEC };
+    socklen_t len = sizeof(address);
+    int fd = tc__accept(listener->fd, (struct sockaddr *)&address, &len);
+    if (fd < 0)
+        return fd;
+    tc_iostream_t *stream = server->spare;
+    server->spare = NULL;
+    tc__socket_attach(stream, fd, has_nodelay(listener, fd));
+    hand_out(server, stream, (struct sockaddr *)&address);
+    return 0;
+}
+
+static void close_listener(listener_t *listener);
+
+/* Take up to `most`. The server is kept alive by its caller, but may be stopped or paused in between. */
+static void accept_some(listener_t *listener, unsigned most) {
+    tc_tcpserver_t *server = listener->server;
+    for (unsigned accepted = 0; accepted < most; accepted++) {
+        if (listener->fd < 0 || server->paused)
+            return;
+        int err = accept_one(listener);
+        switch (err) {
+        case 0:
+            break;
+        case -EAGAIN:
+            listener->batch = accepted > 0 ? accepted : 1;
+            listener->full_batches = 0;
+            if (server->starving)
+                recover(server);
+            return;
+        case -EMFILE:
+        case -ENFILE:
+        case -ENOBUFS:
+        case -ENOMEM:
+            starve(server, err);
+            return;
+        case -EBADF:
+        case -EINVAL:
+        case -ENOTSOCK:
+        case -EOPNOTSUPP: /* somebody else closed it, or it does not listen */
+            tc__log(TC__LOG_GENERAL, TC_LOG_ERROR, NULL, "a listening socket is broken and was closed: %s",
+                    tc_strerror(err));
+            close_listener(listener);
+            return;
+        default: /* that client is gone already (ECONNABORTED), or its network has a fault */
+            break;
+        }
+    }
+    if (++listener->full_batches < FULL_BATCHES && !server->starving)
+        return;
+    listener->full_batches = 0;
+    if (listener->batch < MOST_ACCEPTS)
+        listener->batch *= 2;
+}
+
+static void on_event(uv_poll_t *poll, int status, int events) {
+    listener_t *listener = tc__container_of(poll, listener_t, poll);
+    tc_tcpserver_t *server = listener->server;
+    (void)events;
+    if (status < 0) { /* libuv has stopped the handle; accept tells what it is */
+        listener->watching = false;
+        tc__socket_error(listener->fd);
+    }
+    server->refs++;
+    accept_some(listener, listener->batch);
+    watch(listener);
+    unref(server);
+}
+
+/* Is there room again? */
+static void try_again(tc_tcpserver_t *server) {
+    server->refs++;
+    tc__timer_stop(server->loop, &server->retry);
+    for (listener_t *listener = server->listeners; listener && !server->paused; listener = listener->next) {
+        if (listener->fd < 0)
+            continue;
+        accept_some(listener, MOST_ACCEPTS);
+        if (tc__timer_active(&server->retry)) /* still none */
+            break;
+    }
+    if (server->loop && server->starving && !tc__timer_active(&server->retry)) {
+        if (server->listeners && !server->paused) /* room, and more clients than one turn should take */
+            tc__timer_start(server->loop, &server->retry, tc__ioloop_now(server->loop));
+        else
+            stop_starving(server);
+    }
+    unref(server);
+}
+
+static void on_retry(tc__timer_t *timer) {
+    try_again(tc__container_of(timer, tc_tcpserver_t, retry));
+}
+
+/* A stream of the loop gave its descriptor back. */
+static void on_room(tc__net_t *net) {
+    tc__list_t waiting;
+    tc__list_take(&waiting, &net->starving);
+    while (!tc__list_empty(&waiting)) {
+        tc_tcpserver_t *server = tc__container_of(waiting.next, tc_tcpserver_t, hungry);
+        tc__list_remove(&server->hungry);
+        tc__list_push(&net->starving, &server->hungry);
+        try_again(server);
+    }
+}
+
+/* ---- Life ---- */
+
+static void on_listener_closed(uv_handle_t *handle) {
+    listener_t *listener = tc__container_of((uv_poll_t *)handle, listener_t, poll);
+    unref(listener->server);
+    tc__free(listener);
+}
+
+static void close_listener(listener_t *listener) {
+    if (listener->fd < 0)
+        return;
+    listener_t **link = &listener->server->listeners;
+    while (*link != listener)
+        link = &(*link)->next;
+    *link = listener->next;
+    if (!listener->next)
+        listener->server->listeners_tail = link;
+    uv_close((uv_handle_t *)&listener->poll, on_listener_closed);
+    close(listener->fd);
+    listener->fd = -1;
+}
+
+static int check_options(const tc_tcpserver_options_t *options) {
+    if (!options)
+        return 0;
+    if (!tc__all_zero(options->reserved, sizeof(options->reserved)))
+        return tc__misuse(TC_EINVAL, "tc_tcpserver_options_t: reserved is not zero (is the struct initialised?)");
+    return tc__iostream_check_options(&options->stream);
+}
+
+static void drop_servers(tc__net_t *net) {
+    while (!tc__list_empty(&net->servers)) {
+        tc_tcpserver_t *server = tc__container_of(net->servers.next, tc_tcpserver_t, node);
+        tc_tcpserver_stop(server);
+        tc__list_remove(&server->node);
+        server->loop = NULL;
+    }
+}
+
+static int new_server(tc_tcpserver_t **out, tc_ioloop_t *loop, const tc_tcpserver_options_t *options) {
+    if (!out)
+        return tc__misuse(TC_EINVAL, "tc_tcpserver_new: out is NULL");
+    loop = tc__ioloop_or_current(loop);
+    if (!loop)
+        return TC_EINVAL;
+    TC_TRY(check_options(options));
+    tc__net_t *net = tc__net(loop);
+    tc_tcpserver_t *server = net ? tc__calloc(1, sizeof(*server)) : NULL;
+    if (!server)
+        return TC_ENOMEM;
+    net->on_room = on_room;
+    net->drop_servers = drop_servers;
+    server->loop = loop;
+    tc__list_push(&net->servers, &server->node);
+    tc__list_init(&server->hungry);
+    tc__timer_init(&server->retry, on_retry);
+    server->listeners_tail = &server->listeners;
+    if (options)
+        server->options = *options;
+    server->refs = 1;
+    *out = server;
+    return 0;
+}
+
+int tc__tcpserver_new(tc_tcpserver_t **out, tc_ioloop_t *loop, const tc_tcpserver_options_t *options, tc__accept_cb cb,
+                      void *user_data) {
+    tc_tcpserver_t *server;
+    TC_TRY(new_server(&server, loop, options));
+    server->accept_cb = cb;
+    server->user_data = user_data;
+    *out = server;
+    return 0;
+}
+
+int tc_tcpserver_new(tc_tcpserver_t **out, tc_ioloop_t *loop, const tc_tcpserver_options_t *options,
+                     tc_tcpserver_cb cb, void *user_data) {
+    tc_tcpserver_t *server;
+    if (!out || !cb)
+        return tc__misuse(TC_EINVAL, "tc_tcpserver_new: %s is NULL", out ? "cb" : "out");
+    TC_TRY(new_server(&server, loop, options));
+    server->cb = cb;
+    server->user_data = user_data;
+    *out = server;
+    return 0;
+}
+
+static int new_listener(tc_tcpserver_t *server, int fd) {
+    if (!server->loop)
+        return TC_ECLOSED;
+    struct sockaddr_storage address;
+    socklen_t len = sizeof(address);
+    if (tc__sys.getsockname(fd, (struct sockaddr *)&address, &len) < 0)
+        return tc__fail(-errno, "descriptor %d: %s", fd, strerror(errno));
+    listener_t *listener = tc__calloc(1, sizeof(*listener));
+    if (!listener)
+        return TC_ENOMEM;
+    int err = uv_poll_init(server->loop->uv, &listener->poll, fd); /* makes it non-blocking, too */
+    if (err < 0) {
+        tc__free(listener);
+        return tc__fail(err, "descriptor %d: %s", fd, tc_strerror(err));
+    }
+    listener->is_tcp = address.ss_family == AF_INET || address.ss_family == AF_INET6;
+    if (listener->is_tcp)
+        tc__set_nodelay(fd, true); /* a wish */
+    listener->server = server;
+    server->refs++;
+    listener->fd = fd;
+    listener->batch = 1;
+    *server->listeners_tail = listener;
+    server->listeners_tail = &listener->next;
+    watch(listener);
+    return 0;
+}
+
+int tc_tcpserver_add_socket(tc_tcpserver_t *server, int fd) {
+    int err = server ? new_listener(server, fd) : tc__misuse(TC_EINVAL, "tc_tcpserver_add_socket: server is NULL");
+    if (err < 0 && fd >= 0)
+        close(fd);
+    return err;
+}
+
+int tc_tcpserver_listen(tc_tcpserver_t *server, const char *address, int port) {
+    if (!server)
+        return tc__misuse(TC_EINVAL, "tc_tcpserver_listen: server is NULL");
+    int fds[TC_MAX_SOCKETS];
+    int count = tc_bind_sockets(fds, address, port, &server->options.bind);
+    int err = count < 0 ? count : 0;
+    for (int i = 0; i < count; i++) { /* all or none is not promised: what listens, listens */
+        int rc = tc_tcpserver_add_socket(server, fds[i]);
+        if (rc < 0)
+            err = rc;
+    }
+    return err;
+}
+
+int tc_tcpserver_port(const tc_tcpserver_t *server) {
+    return server && server->listeners ? tc_socket_port(server->listeners->fd) : 0;
+}
+
+void tc_tcpserver_stop(tc_tcpserver_t *server) {
+    if (!server || !server->loop)
+        return;
+    while (server->listeners)
+        close_listener(server->listeners);
+    stop_starving(server);
+    tc__iostream_discard(server->spare);
+    server->spare = NULL;
+}
+
+void tc_tcpserver_free(tc_tcpserver_t *server) {
+    if (!server)
+        return;
+    tc_tcpserver_stop(server);
+    unref(server);
+}
+
+void tc__tcpserver_pause(tc_tcpserver_t *server) {
+    server->paused = true;
+    watch_all(server);
+}
+
+void tc__tcpserver_resume(tc_tcpserver_t *server) {
+    server->paused = false;
+    watch_all(server);
+}
