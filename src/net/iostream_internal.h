@@ -20,18 +20,18 @@
 typedef struct tc__transport {
     ssize_t (*recv)(tc_iostream_t *stream, void *buffer, size_t len); /* 0: the peer's end */
     ssize_t (*sendv)(tc_iostream_t *stream, const struct iovec *iov, int count);
-    int (*shutdown)(tc_iostream_t *stream);                   /* FIN */
-    int (*watch)(tc_iostream_t *stream, unsigned events);     /* report TC__STREAM_… by tc__iostream_on_events */
-    void (*close)(tc_iostream_t *stream);                     /* give the descriptor back; then tc__iostream_released,
-                                                                 at once or later */
-    void (*abort)(tc_iostream_t *stream);                     /* just before close: let it be a reset */
+    int (*shutdown)(tc_iostream_t *stream);               /* FIN */
+    int (*watch)(tc_iostream_t *stream, unsigned events); /* report TC__STREAM_… by tc__iostream_on_events */
+    void (*close)(tc_iostream_t *stream);                 /* give the descriptor back; then tc__iostream_released,
+                                                             at once or later */
+    void (*abort)(tc_iostream_t *stream);                 /* just before close: let it be a reset */
 } tc__transport_t;
 
 enum { /* events that a transport reports */
-    TC__STREAM_READABLE = 1u << 0,
-    TC__STREAM_WRITABLE = 1u << 1,
-    TC__STREAM_HANGUP = 1u << 2, /* the peer sent FIN; unread bytes may stand before it. Reported once */
-    TC__STREAM_FAILED = 1u << 3  /* reset or error: recv or send tells which */
+       TC__STREAM_READABLE = 1u << 0,
+       TC__STREAM_WRITABLE = 1u << 1,
+       TC__STREAM_HANGUP = 1u << 2, /* the peer sent FIN; unread bytes may stand before it. Reported once */
+       TC__STREAM_FAILED = 1u << 3  /* reset or error: recv or send tells which */
 };
 void tc__iostream_on_events(tc_iostream_t *stream, unsigned events);
 void tc__iostream_released(tc_iostream_t *stream);
@@ -41,9 +41,9 @@ extern const tc__transport_t tc__socket_transport, tc__memory_transport;
 /* ---- The sink: who consumes the bytes of a stream, in place of the read operations ---- */
 typedef struct tc__stream_sink {
     /*
-     * Bytes, borrowed until the return, mostly in the loop's read buffer. Returns how many it used; the stream keeps the
-     * rest and gives it again, in front of what follows, when tc__iostream_resume is called (a sink that leaves bytes
-     * has to have called tc__iostream_pause). Output is corked during the call and sent once after it.
+     * Bytes, borrowed until the return, mostly in the loop's read buffer. Returns how many it used; the stream keeps
+     * the rest and gives it again, in front of what follows, when tc__iostream_resume is called (a sink that leaves
+     * bytes has to have called tc__iostream_pause). Output is corked during the call and sent once after it.
      */
     size_t (*data)(tc_iostream_t *stream, void *self, tc_bytes_t bytes);
     /* The peer sent FIN: at once, whether or not reading is paused and bytes are unread. Once. Writing may go on. */
@@ -72,8 +72,8 @@ void tc__iostream_first_read(tc_iostream_t *stream);
 /* ---- Output ---- */
 typedef struct tc__segment {
     tc_bytes_t bytes;
-    tc_free_fn free_fn; /* NULL: valid during the call only, so what cannot be sent at once is copied. Else the bytes are
-                           held, and free_fn(owner) is called once they are sent or given up, also on failure */
+    tc_free_fn free_fn; /* NULL: valid during the call only, so what cannot be sent at once is copied. Else the bytes
+                           are held, and free_fn(owner) is called once they are sent or given up, also on failure */
     void *owner;
 } tc__segment_t;
 
@@ -86,8 +86,8 @@ int tc__iostream_sendv(tc_iostream_t *stream, const tc__segment_t *segments, siz
 void tc__iostream_cork(tc_iostream_t *stream);
 void tc__iostream_uncork(tc_iostream_t *stream);
 
-/* Room of `len` bytes (at most TC__CORK_ROOM) at the end of the output, for building a head in place; then tell how many
- * were used. NULL: out of memory. Only while corked. */
+/* Room of `len` bytes (at most TC__CORK_ROOM) at the end of the output, for building a head in place; then tell how
+ * many were used. NULL: out of memory. Only while corked. */
 enum { TC__CORK_SIZE = 65536, TC__CORK_ROOM = 16384 };
 char *tc__iostream_reserve(tc_iostream_t *stream, size_t len);
 void tc__iostream_commit(tc_iostream_t *stream, size_t len);

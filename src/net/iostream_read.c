@@ -328,8 +328,7 @@ static int check_until(tc_iostream_t *stream, tc_bytes_t delimiter, const char *
 static int check_bytes(tc_iostream_t *stream, size_t len, bool partial, const char *function) {
     TC_TRY(check_read(stream, function));
     if (!partial && len > stream->in.limit)
-        return tc__fail(TC_ETOOBIG, "%s: %zu bytes: max_buffer_size is %zu", function, len,
-                        (size_t)stream->in.limit);
+        return tc__fail(TC_ETOOBIG, "%s: %zu bytes: max_buffer_size is %zu", function, len, (size_t)stream->in.limit);
     return 0;
 }
 
@@ -345,8 +344,7 @@ int tc_iostream_read_until(tc_iostream_t *stream, tc_bytes_t delimiter, size_t m
     return start(stream, &wanted, delimiter);
 }
 
-int tc_iostream_read_bytes(tc_iostream_t *stream, size_t len, bool partial, tc_iostream_read_cb cb,
-                           void *user_data) {
+int tc_iostream_read_bytes(tc_iostream_t *stream, size_t len, bool partial, tc_iostream_read_cb cb, void *user_data) {
     TC_TRY(check_bytes(stream, len, partial, "tc_iostream_read_bytes"));
     TC_TRY(check_callback(cb, "tc_iostream_read_bytes"));
     tc__stream_ops_t wanted = {
@@ -361,12 +359,9 @@ int tc_iostream_read_into(tc_iostream_t *stream, void *buffer, size_t len, bool 
     TC_TRY(check_callback(cb, "tc_iostream_read_into"));
     if (!buffer && len > 0)
         return tc__misuse(TC_EINVAL, "tc_iostream_read_into: the buffer is NULL");
-    tc__stream_ops_t wanted = { .kind = TC__READ_INTO,
-                                .target = buffer,
-                                .len = len,
-                                .partial = partial,
-                                .read_cb = cb,
-                                .read_data = user_data };
+    tc__stream_ops_t wanted = {
+        .kind = TC__READ_INTO, .target = buffer, .len = len, .partial = partial, .read_cb = cb, .read_data = user_data
+    };
     return start(stream, &wanted, tc_bytes(NULL, 0));
 }
 
@@ -423,6 +418,5 @@ tc_future_t *tc_iostream_read_bytes_future(tc_iostream_t *stream, size_t len, bo
 
 tc_future_t *tc_iostream_read_until_close_future(tc_iostream_t *stream) {
     tc__stream_ops_t wanted = { .kind = TC__READ_TO_END, .len = SIZE_MAX };
-    return start_future(stream, check_read(stream, "tc_iostream_read_until_close_future"), &wanted,
-                        tc_bytes(NULL, 0));
+    return start_future(stream, check_read(stream, "tc_iostream_read_until_close_future"), &wanted, tc_bytes(NULL, 0));
 }

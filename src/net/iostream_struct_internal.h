@@ -19,15 +19,15 @@ enum {
 /* ---- What the streams of a loop share ---- */
 typedef struct tc__net {
     tc_ioloop_t *loop;
-    tc__list_t streams;     /* all of the loop's, by their `node` */
-    tc__list_t servers;     /* tcpservers, by theirs */
-    tc__list_t starving;    /* of them, those that wait for a free descriptor */
-    tc__soon_t room;        /* queued when a descriptor was given back while somebody starves */
+    tc__list_t streams;  /* all of the loop's, by their `node` */
+    tc__list_t servers;  /* tcpservers, by theirs */
+    tc__list_t starving; /* of them, those that wait for a free descriptor */
+    tc__soon_t room;     /* queued when a descriptor was given back while somebody starves */
     void (*on_room)(struct tc__net *net);
     void (*drop_servers)(struct tc__net *net); /* the loop goes */
-    tc_iostream_t *corked;  /* whose bytes stand in `cork`; NULL: nobody's */
+    tc_iostream_t *corked;                     /* whose bytes stand in `cork`; NULL: nobody's */
     size_t cork_len;
-    bool reading;           /* bytes of `in` are being used: no other stream may read into it */
+    bool reading; /* bytes of `in` are being used: no other stream may read into it */
     char in[TC__READ_SIZE];
     char cork[TC__CORK_SIZE];
 } tc__net_t;
@@ -74,8 +74,8 @@ typedef struct tc__stream_ops {
     size_t filled;
     tc_iostream_read_cb read_cb;
     void *read_data;
-    tc_future_t *read_future;            /* instead of read_cb */
-    tc__chunk_t *done, **done_tail;      /* marks that are to be told */
+    tc_future_t *read_future;       /* instead of read_cb */
+    tc__chunk_t *done, **done_tail; /* marks that are to be told */
     char delimiter[255];
 } tc__stream_ops_t;
 
@@ -87,10 +87,10 @@ typedef struct tc__memory_end {
     tc__soon_t soon;     /* events are due */
     int fail_send, fail_recv;
     uint8_t watched;
-    bool fin;            /* the peer ended */
-    bool reset;          /* the peer aborted */
+    bool fin;   /* the peer ended */
+    bool reset; /* the peer aborted */
     bool hangup_told;
-    bool shut;           /* we ended */
+    bool shut; /* we ended */
 } tc__memory_end_t;
 
 /* ---- The stream ---- */
@@ -100,9 +100,9 @@ struct tc_iostream {
         tc__memory_end_t memory;
     } t; /* the transport's */
     const tc__transport_t *transport;
-    tc_ioloop_t *loop; /* NULL: the loop was freed */
-    tc__list_t node;   /* in the loop's streams */
-    tc__soon_t soon;   /* referenced while queued */
+    tc_ioloop_t *loop;             /* NULL: the loop was freed */
+    tc__list_t node;               /* in the loop's streams */
+    tc__soon_t soon;               /* referenced while queued */
     const tc__stream_sink_t *sink; /* NULL: single operations */
     void *self;
     tc__stream_ops_t *ops; /* NULL: none was used yet */
@@ -114,25 +114,25 @@ struct tc_iostream {
     size_t max_queued;
     int fd; /* -1: none */
     int error;
-    uint32_t refs; /* one is new's, one the transport's, one the ready queue's */
+    uint32_t refs;   /* one is new's, one the transport's, one the ready queue's */
     uint8_t watched; /* TC__STREAM_… that the transport was asked for */
     uint8_t corks;   /* depth */
     uint8_t calls;   /* calls of the sink that are on the stack */
 
-    bool paused : 1;       /* no bytes wanted */
-    bool want_write : 1;   /* the transport takes no more for now */
-    bool hangup : 1;       /* FIN was noticed */
+    bool paused : 1;     /* no bytes wanted */
+    bool want_write : 1; /* the transport takes no more for now */
+    bool hangup : 1;     /* FIN was noticed */
     bool hangup_told : 1;
-    bool eof : 1;          /* and all before it was read */
+    bool eof : 1; /* and all before it was read */
     bool eof_told : 1;
-    bool ahead : 1;        /* single operations: FIN was seen, reading to the end so that closing is noticed */
-    bool in_events : 1;    /* the interest is put right at the end of them */
+    bool ahead : 1;     /* single operations: FIN was seen, reading to the end so that closing is noticed */
+    bool in_events : 1; /* the interest is put right at the end of them */
     bool want_shutdown : 1;
-    bool shut : 1;         /* FIN was sent */
+    bool shut : 1;          /* FIN was sent */
     bool end_when_sent : 1; /* the peer has ended, and so do we once the queue is empty */
-    bool doomed : 1;       /* failed; to be closed from the ready queue */
-    bool closed : 1;       /* the transport was closed */
-    bool finished : 1;     /* and all were told */
+    bool doomed : 1;        /* failed; to be closed from the ready queue */
+    bool closed : 1;        /* the transport was closed */
+    bool finished : 1;      /* and all were told */
     bool close_told : 1;
     bool released : 1;     /* tc_iostream_close was called: new's reference goes once it is finished */
     bool dropped : 1;      /* that reference is gone */
@@ -150,17 +150,17 @@ static inline bool tc__iostream_open(const tc_iostream_t *stream) {
 /* iostream.c */
 tc_iostream_t *tc__iostream_alloc(tc_ioloop_t *loop, const tc__transport_t *transport,
                                   const tc_iostream_options_t *options); /* paused, fd -1; NULL: out of memory */
-void tc__iostream_discard(tc_iostream_t *stream); /* of one that never had a descriptor */
+void tc__iostream_discard(tc_iostream_t *stream);                        /* of one that never had a descriptor */
 int tc__iostream_check_options(const tc_iostream_options_t *options);
-void tc__iostream_soon(tc_iostream_t *stream); /* look after it from the ready queue */
+void tc__iostream_soon(tc_iostream_t *stream);          /* look after it from the ready queue */
 void tc__iostream_doom(tc_iostream_t *stream, int err); /* close with that error, from the ready queue */
-void tc__iostream_end(tc_iostream_t *stream, int err); /* close the transport now, tell later */
+void tc__iostream_end(tc_iostream_t *stream, int err);  /* close the transport now, tell later */
 void tc__iostream_watch(tc_iostream_t *stream); /* bring the transport's interest in line, unless events are at work */
 
 /* iostream_write.c */
-void tc__write_flush(tc_iostream_t *stream);      /* the transport takes bytes again */
-void tc__write_drop(tc_iostream_t *stream, int err); /* all that is queued, corked bytes included */
-void tc__write_tell(tc_iostream_t *stream);       /* run the callbacks of writes that are done */
+void tc__write_flush(tc_iostream_t *stream);               /* the transport takes bytes again */
+void tc__write_drop(tc_iostream_t *stream, int err);       /* all that is queued, corked bytes included */
+void tc__write_tell(tc_iostream_t *stream);                /* run the callbacks of writes that are done */
 tc__stream_ops_t *tc__iostream_ops(tc_iostream_t *stream); /* NULL: out of memory */
 
 /* iostream_read.c: single operations */
@@ -176,7 +176,8 @@ static inline bool tc__read_pending(const tc_iostream_t *stream) {
 }
 
 /* socket_transport.c */
-tc_iostream_t *tc__socket_stream(tc_ioloop_t *loop, const tc_iostream_options_t *options); /* without a descriptor yet */
+tc_iostream_t *tc__socket_stream(tc_ioloop_t *loop,
+                                 const tc_iostream_options_t *options); /* without a descriptor yet */
 static inline void tc__socket_attach(tc_iostream_t *stream, int fd, bool has_nodelay) {
     stream->fd = fd;
     stream->nodelay_done = has_nodelay;

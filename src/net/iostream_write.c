@@ -4,12 +4,13 @@
  * In order, what was written and not sent yet stands in the loop's cork buffer (while the stream is corked, owns that
  * buffer and has no queue) or in the queue (a list of chunks); never in both. A queue exists
  *
- *   - when the transport said EAGAIN, or one turn's budget was used up: `want_write` is set, the writable event sends on
+ *   - when the transport said EAGAIN, or one turn's budget was used up: `want_write` is set, the writable event sends
+ * on
  *   - while corked, if the cork buffer belongs to another stream: the outermost uncork sends it
  *
  * Segments with a free function are referenced, others copied; each free function is called exactly once, also when the
- * bytes are given up. A failed send, or a lack of memory in the middle of a message, dooms the stream: what the peer has
- * got is never followed by anything but the end.
+ * bytes are given up. A failed send, or a lack of memory in the middle of a message, dooms the stream: what the peer
+ * has got is never followed by anything but the end.
  *
  * A write that wants to be told has a mark in the queue, behind its bytes. Marks that come to the front move to
  * ops->done, and are told from the ready queue.

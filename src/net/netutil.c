@@ -251,7 +251,8 @@ static bool seen_before(const struct addrinfo *list, const struct addrinfo *info
 }
 
 /* One attempt at all addresses, IPv6 first. *failed is the address of the error that is returned. */
-static int bind_list(binding_t *binding, const struct addrinfo *list, const char *host, const struct sockaddr **failed) {
+static int bind_list(binding_t *binding, const struct addrinfo *list, const char *host,
+                     const struct sockaddr **failed) {
     static const int families[] = { AF_INET6, AF_INET };
     int err = 0, missing = 0;
     const struct sockaddr *missing_at = NULL;

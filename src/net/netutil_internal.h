@@ -30,6 +30,6 @@ ssize_t tc__sendv(int fd, const struct iovec *iov, int count);
 
 int tc__set_nonblocking(int fd); /* and close-on-exec */
 int tc__set_nodelay(int fd, bool on);
-int tc__socket_error(int fd);    /* takes the error that the socket keeps (SO_ERROR): negative, or 0 for none */
+int tc__socket_error(int fd); /* takes the error that the socket keeps (SO_ERROR): negative, or 0 for none */
 
 #endif

@@ -7,7 +7,8 @@
  *
  *   TC__STREAM_HANGUP   UV_DISCONNECT: FIN, also while nothing is read
  *   TC__STREAM_FAILED   an error ends the watching (libuv stops the handle); asked for alone, when FIN is old news and
- *                       nobody reads, it is watched as UV_PRIORITIZED, since a handle without any interest sees no reset
+ *                       nobody reads, it is watched as UV_PRIORITIZED, since a handle without any interest sees no
+ * reset
  *
  * TCP_NODELAY is set before the second send, or by the listening socket already.
  */

@@ -32,7 +32,7 @@ typedef struct listener {
     uv_poll_t poll;
     tc_tcpserver_t *server; /* referenced */
     struct listener *next;
-    int fd; /* -1: closed */
+    int fd;                /* -1: closed */
     unsigned batch;        /* how many connections an event tries to take */
     unsigned full_batches; /* in a row */
     bool is_tcp;
@@ -327,8 +327,8 @@ int tc__tcpserver_new(tc_tcpserver_t **out, tc_ioloop_t *loop, const tc_tcpserve
     return 0;
 }
 
-int tc_tcpserver_new(tc_tcpserver_t **out, tc_ioloop_t *loop, const tc_tcpserver_options_t *options,
-                     tc_tcpserver_cb cb, void *user_data) {
+int tc_tcpserver_new(tc_tcpserver_t **out, tc_ioloop_t *loop, const tc_tcpserver_options_t *options, tc_tcpserver_cb cb,
+                     void *user_data) {
     tc_tcpserver_t *server;
     if (!out || !cb)
         return tc__misuse(TC_EINVAL, "tc_tcpserver_new: %s is NULL", out ? "cb" : "out");

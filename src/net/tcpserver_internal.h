@@ -11,8 +11,8 @@
 
 /* The address of a peer, small enough for every connection to keep. */
 typedef struct {
-    uint8_t family;   /* AF_INET, AF_INET6, AF_UNIX */
-    uint16_t port;    /* host order */
+    uint8_t family; /* AF_INET, AF_INET6, AF_UNIX */
+    uint16_t port;  /* host order */
     uint8_t bytes[16];
     uint32_t scope;
 } tc__address_t;
