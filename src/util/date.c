@@ -57,8 +57,8 @@ static civil_t civil_from_seconds(int64_t seconds) {
 }
 
 static int64_t seconds_from_civil(const civil_t *civil) {
-    return days_from_civil(civil->year, civil->month, civil->day) * DAY + civil->hour * 3600 + civil->minute * 60 +
-           civil->second;
+    int second_of_day = civil->hour * 3600 + civil->minute * 60 + civil->second;
+    return days_from_civil(civil->year, civil->month, civil->day) * DAY + second_of_day;
 }
 
 static int days_in_month(int year, int month) {

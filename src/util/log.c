@@ -150,18 +150,15 @@ TC_PRINTF(1, 0) static tc_bytes_t format(const char *fmt, va_list args, char out
     return tc_bytes(out, (size_t)len);
 }
 
-TC_PRINTF(4, 0)
-static void write_record(tc_log_record_t *record, const char *logger, const tc_request_t *req, const char *fmt,
-                         va_list args) {
+/* Formats what is missing in `record`: the message. */
+TC_PRINTF(2, 0) static void write_record(tc_log_record_t record, const char *fmt, va_list args) {
     char formatted[FORMATTED_SIZE], escaped[ESCAPED_SIZE];
     int saved_errno = errno;
     tc_bytes_t text = format(fmt, args, formatted);
     if (tc__log_escape(escaped, sizeof(escaped) - 3, text) >= sizeof(escaped) - 3)
         mark_cut(escaped, sizeof(escaped));
-    record->logger = logger;
-    record->request = req;
-    record->message = escaped;
-    tc__log_emit(record);
+    record.message = escaped;
+    tc__log_emit(&record);
     errno = saved_errno;
 }
 
@@ -172,8 +169,7 @@ static bool is_message_level(tc_log_level_t level) {
 void tc__vlog(const char *logger, tc_log_level_t level, const tc_request_t *req, const char *fmt, va_list args) {
     if (!tc__log_wanted(level) || !is_message_level(level))
         return;
-    tc_log_record_t record = { .level = level };
-    write_record(&record, logger, req, fmt, args);
+    write_record((tc_log_record_t){ .level = level, .logger = logger, .request = req }, fmt, args);
 }
 
 void tc__log(const char *logger, tc_log_level_t level, const tc_request_t *req, const char *fmt, ...) {
@@ -213,14 +209,14 @@ bool tc__log_limit_take(tc__log_limit_t *limit, uint64_t second, uint64_t *suppr
 
 void tc__log_limited(tc__log_limit_t *limit, const char *logger, tc_log_level_t level, const tc_request_t *req,
                      const char *fmt, ...) {
-    tc_log_record_t record = { .level = level };
+    tc_log_record_t record = { .level = level, .logger = logger, .request = req };
     if (!tc__log_wanted(level) || !is_message_level(level))
         return;
     if (!tc__log_limit_take(limit, uv_hrtime() / 1000000000, &record.suppressed))
         return;
     va_list args;
     va_start(args, fmt);
-    write_record(&record, logger, req, fmt, args);
+    write_record(record, fmt, args);
     va_end(args);
 }
 
