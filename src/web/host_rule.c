@@ -58,7 +58,7 @@ tc__host_rule_t *tc__host_rule_new(tc__routes_t *routes, const char *host_patter
     *err = check_host(host_pattern);
     if (*err < 0)
         return NULL;
-    tc__host_rule_t *rule = tc__calloc(1, sizeof *rule);
+    tc__host_rule_t *rule = tc__calloc(1, sizeof(*rule));
     char *host = tc__strndup(host_pattern, strlen(host_pattern));
     if (!rule || !host) {
         tc__free(rule);
@@ -113,13 +113,13 @@ int tc__host_rule_take(tc__host_rule_t *rule, tc__route_entry_t *entry) {
     return entry->regex ? take_regex(rule, entry) : tc__route_tree_add(&rule->tree, &entry->route);
 }
 
-void tc__host_rule_match(const tc__host_rule_t *rule, tc_bytes_t path, tc__match_t *out) {
-    if (tc__route_tree_match(&rule->tree, path, out))
-        return;
-    for (const tc__route_entry_t *entry = rule->regexes; entry; entry = entry->later) {
-        if (tc__regex_match(entry->regex, path, out->captures)) {
-            out->route = &entry->route;
-            return;
-        }
-    }
+static const tc__route_t *match_regexes(const tc__route_entry_t *entry, tc_bytes_t path, tc__match_t *out) {
+    while (entry && !tc__regex_match(entry->regex, path, out->captures))
+        entry = entry->later;
+    return entry ? &entry->route : NULL;
+}
+
+const tc__route_t *tc__host_rule_match(const tc__host_rule_t *rule, tc_bytes_t path, tc__match_t *out) {
+    const tc__route_t *route = tc__route_tree_match(&rule->tree, path, out);
+    return route ? route : match_regexes(rule->regexes, path, out);
 }

@@ -35,7 +35,7 @@ bool tc__host_rule_applies(const tc__host_rule_t *rule, tc_bytes_t host);     /*
 /* 0; TC_EALREADY, TC_ENOMEM: then the entry is still the caller's. */
 int tc__host_rule_take(tc__host_rule_t *rule, tc__route_entry_t *entry);
 
-/* Sets out->route, to NULL if nothing matches. */
-void tc__host_rule_match(const tc__host_rule_t *rule, tc_bytes_t path, tc__match_t *out);
+/* The route and in `out` its captures; NULL: there is none. */
+const tc__route_t *tc__host_rule_match(const tc__host_rule_t *rule, tc_bytes_t path, tc__match_t *out);
 
 #endif

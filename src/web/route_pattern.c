@@ -160,7 +160,7 @@ void tc__params_free(tc__param_t *params, size_t count) {
 int tc__pattern_params(const char *pattern, tc__param_t **params, size_t *count) {
     size_t checked = 0;
     TC_TRY(check_pattern(pattern, &checked));
-    tc__param_t *made = tc__calloc(checked + 1, sizeof *made); /* never of size 0 */
+    tc__param_t *made = tc__calloc(checked + 1, sizeof(*made)); /* never of size 0 */
     if (!made)
         return TC_ENOMEM;
 
@@ -203,7 +203,7 @@ void tc__url_put_encoded(tc__url_writer_t *writer, tc_bytes_t value, bool keep_s
             tc__url_put(writer, tc_bytes(&value.data[i], 1));
         } else {
             const char code[3] = { '%', hex[c >> 4], hex[c & 15] };
-            tc__url_put(writer, tc_bytes(code, sizeof code));
+            tc__url_put(writer, tc_bytes(code, sizeof(code)));
         }
     }
 }

@@ -76,7 +76,7 @@ static void scratch_free(scratch_t *scratch) {
 }
 
 static scratch_t *scratch_new(pcre2_general_context *general) {
-    scratch_t *scratch = tc__calloc(1, sizeof *scratch);
+    scratch_t *scratch = tc__calloc(1, sizeof(*scratch));
     if (!scratch)
         return NULL;
     scratch->data = pcre2_match_data_create(TC__MAX_CAPTURES + 1, general);
@@ -135,7 +135,7 @@ static void put_scratch(tc__regex_scope_t *scope, scratch_t *scratch) {
 }
 
 int tc__regex_scope_new(tc__regex_scope_t **out) {
-    tc__regex_scope_t *scope = tc__calloc(1, sizeof *scope);
+    tc__regex_scope_t *scope = tc__calloc(1, sizeof(*scope));
     if (!scope)
         return TC_ENOMEM;
     scratch_t *scratch = NULL;
@@ -263,7 +263,7 @@ static int refuse(const char *text, int code, size_t offset) {
     char message[128];
     if (code == PCRE2_ERROR_HEAP_FAILED)
         return TC_ENOMEM;
-    pcre2_get_error_message(code, (PCRE2_UCHAR *)message, sizeof message);
+    pcre2_get_error_message(code, (PCRE2_UCHAR *)message, sizeof(message));
     return tc__fail(TC_EPATTERN, "\"%s\", column %zu: %s", text, offset + 1, message);
 }
 
@@ -328,7 +328,7 @@ static int make_params(tc__regex_t *regex, tc__param_t **params, size_t *count) 
     const size_t groups = ask(regex, PCRE2_INFO_CAPTURECOUNT);
     if (groups > TC__MAX_CAPTURES)
         return tc__fail(TC_EPATTERN, "\"%s\": too many groups (at most 16); (?:...) does not count", regex->text);
-    tc__param_t *made = tc__calloc(groups + 1, sizeof *made); /* never of size 0 */
+    tc__param_t *made = tc__calloc(groups + 1, sizeof(*made)); /* never of size 0 */
     int err = made ? name_groups(regex, made, groups) : TC_ENOMEM;
     if (err < 0) {
         tc__params_free(made, groups);
@@ -343,7 +343,7 @@ static int make_params(tc__regex_t *regex, tc__param_t **params, size_t *count) 
 int tc__regex_new(tc__regex_t **out, tc__regex_scope_t *scope, const char *text, tc__param_t **params, size_t *count) {
     int err = TC_ENOMEM;
     const size_t len = strlen(text);
-    tc__regex_t *regex = tc__calloc(1, sizeof *regex);
+    tc__regex_t *regex = tc__calloc(1, sizeof(*regex));
     if (!regex)
         return TC_ENOMEM;
     regex->scope = scope;
@@ -380,7 +380,7 @@ static void log_giving_up(tc__regex_t *regex, int code) {
     char message[128];
     if (atomic_exchange(&regex->gave_up, true))
         return;
-    pcre2_get_error_message(code, (PCRE2_UCHAR *)message, sizeof message);
+    pcre2_get_error_message(code, (PCRE2_UCHAR *)message, sizeof(message));
     tc__log(TC__LOG_GENERAL, TC_LOG_WARNING, NULL,
             "route \"%s\": gave up on a path (%s), which counts as no match; simplify the expression (said once)",
             regex->text, message);

@@ -63,7 +63,7 @@ static int add_fixed(tc__route_table_t *fixed, tc__route_t *route) {
 /* The node in *place, made if there is none. NULL: out of memory. */
 static tc__route_node_t *need_node(tc__route_node_t **place) {
     if (!*place)
-        *place = tc__calloc(1, sizeof **place);
+        *place = tc__calloc(1, sizeof(**place));
     return *place;
 }
 
@@ -150,7 +150,7 @@ static segment_t *segment_at(walk_t *walk, size_t level) {
 }
 
 static tc__route_node_t *literal_of(const tc__route_node_t *node, segment_t *segment) {
-    if (segment->text.len > node->literals.longest || node->literals.count == 0)
+    if (node->literals.count == 0 || segment->text.len > node->literals.longest)
         return NULL;
     if (!(segment->known & HASHED)) {
         segment->hash = tc__route_hash(segment->text);
@@ -194,22 +194,22 @@ static tc__route_t *descend(walk_t *walk, const tc__route_node_t *node, size_t l
     return found;
 }
 
-static tc__route_t *find_fixed(const tc__route_table_t *fixed, tc_bytes_t path) {
-    if (path.len > fixed->longest)
-        return NULL;
-    return tc__route_table_get(fixed, path, tc__route_hash(path));
-}
-
-bool tc__route_tree_match(const tc__route_tree_t *tree, tc_bytes_t path, tc__match_t *out) {
-    out->route = find_fixed(&tree->fixed, path);
-    if (out->route || !tree->root || path.len == 0 || path.data[0] != '/')
-        return out->route != NULL;
-
+static tc__route_t *search(const tc__route_node_t *root, tc_bytes_t path, tc__match_t *out) {
     walk_t walk; /* not cleared: only what is known is read */
     walk.path_end = path.data + path.len;
     walk.count = 1;
     walk.out = out;
     cut(&walk.segments[0], path.data + 1, walk.path_end);
-    out->route = descend(&walk, tree->root, 0, 0);
-    return out->route != NULL;
+    return descend(&walk, root, 0, 0);
+}
+
+static tc__route_t *find_fixed(const tc__route_table_t *fixed, tc_bytes_t path) {
+    return path.len > fixed->longest ? NULL : tc__route_table_get(fixed, path, tc__route_hash(path));
+}
+
+tc__route_t *tc__route_tree_match(const tc__route_tree_t *tree, tc_bytes_t path, tc__match_t *out) {
+    tc__route_t *route = find_fixed(&tree->fixed, path);
+    if (route || !tree->root || path.len == 0 || path.data[0] != '/')
+        return route;
+    return search(tree->root, path, out);
 }

@@ -20,7 +20,7 @@ void tc__route_tree_deinit(tc__route_tree_t *tree); /* the routes are the caller
 /* Borrows the route, whose pattern was checked. 0; TC_EALREADY: one of the same shape is there; TC_ENOMEM. */
 int tc__route_tree_add(tc__route_tree_t *tree, tc__route_t *route);
 
-/* The route and its captures, or false. On false the captures may hold anything. */
-bool tc__route_tree_match(const tc__route_tree_t *tree, tc_bytes_t path, tc__match_t *out);
+/* The best route and in `out` its captures; NULL: there is none, and the captures may hold anything. */
+tc__route_t *tc__route_tree_match(const tc__route_tree_t *tree, tc_bytes_t path, tc__match_t *out);
 
 #endif

@@ -40,7 +40,7 @@ static void free_entry(tc__route_entry_t *entry) {
 }
 
 static tc__route_entry_t *new_entry(const char *text, void *endpoint) {
-    tc__route_entry_t *entry = tc__calloc(1, sizeof *entry);
+    tc__route_entry_t *entry = tc__calloc(1, sizeof(*entry));
     if (!entry)
         return NULL;
     entry->route.endpoint = endpoint;
@@ -67,7 +67,7 @@ static int register_entry(tc__host_rule_t *rule, tc__route_entry_t *entry) {
 /* ---- Building -------------------------------------------------------------------------------------------------- */
 
 int tc__routes_new(tc__routes_t **out) {
-    tc__routes_t *routes = tc__calloc(1, sizeof *routes);
+    tc__routes_t *routes = tc__calloc(1, sizeof(*routes));
     if (!routes)
         return TC_ENOMEM;
     routes->entries_end = &routes->entries;
@@ -144,17 +144,20 @@ int tc__host_rule_add_regex(tc__host_rule_t *rule, const char *regex, void *endp
 
 /* ---- Use ------------------------------------------------------------------------------------------------------- */
 
-void tc__routes_match(const tc__routes_t *routes, tc_bytes_t host, tc_bytes_t path, tc__match_t *out) {
-    out->route = NULL;
-    for (const tc__host_rule_t *rule = routes->rules; rule; rule = rule->next) {
-        if (!tc__host_rule_applies(rule, host))
-            continue;
-        tc__host_rule_match(rule, path, out);
-        if (out->route)
-            return;
+static const tc__route_t *match_rules(const tc__host_rule_t *rule, tc_bytes_t host, tc_bytes_t path, tc__match_t *out) {
+    for (; rule; rule = rule->next) {
+        const tc__route_t *route = tc__host_rule_applies(rule, host) ? tc__host_rule_match(rule, path, out) : NULL;
+        if (route)
+            return route;
     }
-    if (routes->rest)
-        tc__host_rule_match(routes->rest, path, out);
+    return NULL;
+}
+
+void tc__routes_match(const tc__routes_t *routes, tc_bytes_t host, tc_bytes_t path, tc__match_t *out) {
+    const tc__route_t *route = routes->rules ? match_rules(routes->rules, host, path, out) : NULL;
+    if (!route && routes->rest)
+        route = tc__host_rule_match(routes->rest, path, out);
+    out->route = route;
 }
 
 size_t tc__route_reverse(const tc__route_t *route, const char *const *values, size_t count, char *out, size_t size) {
