@@ -43,21 +43,24 @@ int tc__routes_new(tc__routes_t **out);
 void tc__routes_free(tc__routes_t *routes, tc_free_fn free_endpoint); /* NULL is fine */
 
 /* The rule for a host pattern, made if it is new: "example.com", "*.example.com" (one or more labels), NULL or "*": all.
- * Compared without case and port. NULL and tc__fail's detail: TC_EPATTERN or TC_ENOMEM in *err. */
+ * Compared without case; holds for every port. NULL and tc__fail's detail: TC_EPATTERN (a port is one) or TC_ENOMEM in
+ * *err. */
 tc__host_rule_t *tc__routes_host(tc__routes_t *routes, const char *host_pattern, int *err);
 
 /* 0; TC_EPATTERN with a detail that says what is wrong where ("/a/{b", column 4: "}" is missing); TC_EALREADY for a pattern
  * of the same shape; TC_ENOMEM. On failure the endpoint stays the caller's. */
 int tc__host_rule_add(tc__host_rule_t *rule, const char *pattern, void *endpoint);
-/* A PCRE2 expression, anchored at both ends, compiled with JIT where it works; groups all named or all unnamed. */
+/* A PCRE2 expression, anchored at both ends, compiled with JIT where it works; groups all named or all unnamed. The same
+ * codes; TC_EALREADY for the same text. */
 int tc__host_rule_add_regex(tc__host_rule_t *rule, const char *regex, void *endpoint);
 
-/* `host` lower or upper case, without port, may be empty. Any thread, once the routes are frozen; regex match data is per
- * thread and bounded (match limit: a pattern that explodes is no match, and logged once). */
+/* `host` lower or upper case, without port, may be empty. Any thread, once the routes are frozen; each thread at work has
+ * regex match data of its own, bounded (match limit: a pattern that explodes is no match, and logged once). Never fails for
+ * want of memory. */
 void tc__routes_match(const tc__routes_t *routes, tc_bytes_t host, tc_bytes_t path, tc__match_t *out);
 
 /* The URL of a route: values in order of its params, percent-encoded (a tail keeps "/"). Writes as snprintf does; 0: not
- * reversible (a regex that is not literal outside its groups) or a wrong count. */
+ * reversible (a regex that is not literal outside its groups), a wrong count, or a value that its param does not take. */
 size_t tc__route_reverse(const tc__route_t *route, const char *const *values, size_t count, char *out, size_t size);
 
 /* Walk over all routes, in order of registration. */
