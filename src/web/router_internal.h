@@ -55,8 +55,8 @@ int tc__host_rule_add(tc__host_rule_t *rule, const char *pattern, void *endpoint
 int tc__host_rule_add_regex(tc__host_rule_t *rule, const char *regex, void *endpoint);
 
 /* `host` lower or upper case, without port, may be empty. Any thread, once the routes are frozen; each thread at work has
- * regex match data of its own, bounded (match limit: a pattern that explodes is no match, and logged once). Never fails for
- * want of memory. */
+ * regex match data of its own, bounded (match limit: a pattern that explodes is no match, and logged once). Takes no
+ * memory where JIT works, once a thread has its match data; and waits for another thread's if there is none for its own. */
 void tc__routes_match(const tc__routes_t *routes, tc_bytes_t host, tc_bytes_t path, tc__match_t *out);
 
 /* The URL of a route: values in order of its params, percent-encoded (a tail keeps "/"). Writes as snprintf does; 0: not

@@ -60,15 +60,18 @@ static const struct {
     { "/{a:*}/", "\"/{a:*}/\", column 5: the rest of the path can only stand last" },
     { "/{a}/b/{a}", "\"/{a}/b/{a}\", column 9: a second parameter of that name" },
     { "/{a}/{a:int}", "\"/{a}/{a:int}\", column 7: a second parameter of that name" },
-    { "/a?b=c", "\"/a?b=c\", column 3: a path has no query and no fragment; write \"%3F\" or \"%23\" for the character" },
+    { "/a?b=c",
+      "\"/a?b=c\", column 3: a path has no query and no fragment; write \"%3F\" or \"%23\" for the character" },
     { "/a#b", "\"/a#b\", column 3: a path has no query and no fragment; write \"%3F\" or \"%23\" for the character" },
     { "/a b", "\"/a b\", column 3: white space and control bytes stand in a path as %XX only" },
     { "/a\n", "\"/a\n\", column 3: white space and control bytes stand in a path as %XX only" },
     { "/{a}/{b}/{c}/{d}/{e}/{f}/{g}/{h}/{i}/{j}/{k}/{l}/{m}/{n}/{o}/{p}/{q}",
-      "\"/{a}/{b}/{c}/{d}/{e}/{f}/{g}/{h}/{i}/{j}/{k}/{l}/{m}/{n}/{o}/{p}/{q}\", column 66: too many parameters (at most "
+      "\"/{a}/{b}/{c}/{d}/{e}/{f}/{g}/{h}/{i}/{j}/{k}/{l}/{m}/{n}/{o}/{p}/{q}\", column 66: too many parameters (at "
+      "most "
       "16)" },
     { "/////////////////////////////////////////////////////////////////",
-      "\"/////////////////////////////////////////////////////////////////\", column 65: too many segments (at most 64)" },
+      "\"/////////////////////////////////////////////////////////////////\", column 65: too many segments (at most "
+      "64)" },
 };
 
 static void tells_what_is_wrong_and_where(void **state) {
@@ -138,7 +141,8 @@ static void writes_the_url_of_a_route(void **state) {
         size_t len = tc__route_reverse(last_route(routes), reversals[i].values, count, url, sizeof(url));
         if (len != strlen(reversals[i].url) || strcmp(url, reversals[i].url) != 0)
             fail_msg("%s: %zu, \"%s\"", reversals[i].why, len, url);
-        if (len > 0 && strncmp(match(routes, "", url), last_route(routes)->pattern, strlen(last_route(routes)->pattern)))
+        if (len > 0 &&
+            strncmp(match(routes, "", url), last_route(routes)->pattern, strlen(last_route(routes)->pattern)))
             fail_msg("%s: \"%s\" does not lead back", reversals[i].why, url);
         tc__routes_free(routes, NULL);
     }
@@ -172,12 +176,9 @@ static void counts_as_snprintf_does(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(takes_what_is_a_pattern),
-        cmocka_unit_test(tells_what_is_wrong_and_where),
-        cmocka_unit_test(knows_the_types_of_its_parameters),
-        cmocka_unit_test(writes_the_url_of_a_route),
-        cmocka_unit_test(refuses_a_value_that_is_not_there),
-        cmocka_unit_test(counts_as_snprintf_does),
+        cmocka_unit_test(takes_what_is_a_pattern),           cmocka_unit_test(tells_what_is_wrong_and_where),
+        cmocka_unit_test(knows_the_types_of_its_parameters), cmocka_unit_test(writes_the_url_of_a_route),
+        cmocka_unit_test(refuses_a_value_that_is_not_there), cmocka_unit_test(counts_as_snprintf_does),
     };
     return cmocka_run_group_tests_name("route_pattern", tests, NULL, NULL);
 }

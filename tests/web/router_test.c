@@ -222,7 +222,8 @@ static const struct {
     { "[]", "host \"[]\", column 2: an IPv6 address stands in \"[\" and \"]\"" },
     { "[::1]:80", "host \"[::1]:80\", column 6: a host rule has no port: it holds for all of them" },
     { "a b", "host \"a b\", column 2: not a character of a host name" },
-    { "http://a", "host \"http://a\", column 5: a host rule has no port (and an IPv6 address stands in \"[\" and \"]\")" },
+    { "http://a",
+      "host \"http://a\", column 5: a host rule has no port (and an IPv6 address stands in \"[\" and \"]\")" },
     { "\xc3\xa9.fr", "host \"\xc3\xa9.fr\", column 1: names beyond ASCII are written as \"xn--...\"" },
 };
 

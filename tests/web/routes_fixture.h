@@ -60,7 +60,8 @@ static inline const char *match(const tc__routes_t *routes, const char *host, co
     int len = snprintf(text, sizeof(text), "%s", found.route->pattern);
     for (size_t i = 0; i < found.route->param_count; i++) {
         tc_bytes_t value = found.captures[i].data ? found.captures[i] : tc_str("NULL");
-        len += snprintf(text + len, sizeof(text) - (size_t)len, " %s=" TC_FMT, found.route->params[i].name, TC_ARG(value));
+        len += snprintf(text + len, sizeof(text) - (size_t)len, " %s=" TC_FMT, found.route->params[i].name,
+                        TC_ARG(value));
     }
     return text;
 }
