@@ -251,13 +251,11 @@ static void on_readable(tc_iostream_t *stream, bool fin_behind) {
 }
 
 static void on_writable(tc_iostream_t *stream) {
+    if (!stream->want_write)
+        return;
     tc__write_flush(stream);
     if (stream->queue || !tc__iostream_open(stream))
         return;
-    if (stream->end_when_sent) {
-        tc__iostream_fail(stream, 0);
-        return;
-    }
     if (stream->sink) {
         enter(stream);
         stream->sink->drained(stream, stream->self);
@@ -505,6 +503,10 @@ void tc__iostream_first_read(tc_iostream_t *stream) {
     stream->in_events = false;
     tc__iostream_watch(stream);
     tc_iostream_unref(stream);
+}
+
+size_t tc__iostream_kept(const tc_iostream_t *stream) {
+    return tc__buffer_len(&stream->in);
 }
 
 tc_ioloop_t *tc__iostream_loop(const tc_iostream_t *stream) {

@@ -52,7 +52,8 @@ typedef struct tc__stream_sink {
     void (*eof)(tc_iostream_t *stream, void *self);
     /* The write queue is empty again, after it was not. */
     void (*drained)(tc_iostream_t *stream, void *self);
-    /* The stream is closed, by whomever: the last call. err 0: tc_iostream_close; else reset, failed write… */
+    /* The stream is closed, by whomever: the last call, after which the stream goes unless somebody holds a reference.
+     * err 0: tc_iostream_close; else reset, failed write… */
     void (*closed)(tc_iostream_t *stream, void *self, int err);
 } tc__stream_sink_t;
 
@@ -92,7 +93,16 @@ enum { TC__CORK_SIZE = 65536, TC__CORK_ROOM = 16384 };
 char *tc__iostream_reserve(tc_iostream_t *stream, size_t len);
 void tc__iostream_commit(tc_iostream_t *stream, size_t len);
 
-size_t tc__iostream_queued(const tc_iostream_t *stream); /* bytes not yet taken by the system, corked ones included */
+/* Bytes not yet taken by the system, corked ones included. (tc_iostream_writing says whether the system refuses more
+ * for now: only then `drained` follows.) */
+size_t tc__iostream_queued(const tc_iostream_t *stream);
+
+/* Bytes that the sink left, to be given again. */
+size_t tc__iostream_kept(const tc_iostream_t *stream);
+
+/* Close, err 0, as soon as all that was written is with the system: perhaps at once, but `closed` comes from the ready
+ * queue. Until then the stream goes on as it was. */
+void tc__iostream_close_when_written(tc_iostream_t *stream);
 
 /* Close with an error as the reason; `closed` is called before it returns unless a sink call is on the stack, then soon
  * after. */

@@ -224,12 +224,8 @@ void tc__read_eof(tc_iostream_t *stream) {
     } else if (tc__read_pending(stream) && stream->queue) {
         complete(stream, TC_ECLOSED, tc_bytes("", 0));
     }
-    if (!tc__iostream_open(stream))
-        return;
-    if (stream->queue)
-        stream->end_when_sent = true; /* the peer may still be listening */
-    else
-        tc__iostream_fail(stream, 0);
+    if (tc__iostream_open(stream))
+        tc__iostream_close_when_written(stream); /* the peer may still be listening */
 }
 
 void tc__read_kept(tc_iostream_t *stream) {

@@ -260,6 +260,18 @@ static void shut_if_wanted(tc_iostream_t *stream) {
         tc__iostream_doom(stream, err);
 }
 
+static void end_if_sent(tc_iostream_t *stream) {
+    if (!stream->end_when_sent || stream->corks > 0 || stream->queue || !tc__iostream_open(stream))
+        return;
+    tc__iostream_end(stream, 0);
+    tc__iostream_soon(stream);
+}
+
+void tc__iostream_close_when_written(tc_iostream_t *stream) {
+    stream->end_when_sent = true;
+    end_if_sent(stream);
+}
+
 /* One turn's worth of the queue. */
 static void send_queue(tc_iostream_t *stream) {
     size_t budget = TC__SEND_BUDGET;
@@ -291,6 +303,7 @@ static void send_queue(tc_iostream_t *stream) {
 void tc__write_flush(tc_iostream_t *stream) {
     send_queue(stream);
     shut_if_wanted(stream);
+    end_if_sent(stream);
 }
 
 static bool owns_cork(const tc_iostream_t *stream, const tc__net_t *net) {
@@ -433,7 +446,7 @@ void tc__iostream_uncork(tc_iostream_t *stream) {
     if (--stream->corks > 0 || !tc__iostream_open(stream))
         return;
     tc__net_t *net = net_of(stream);
-    if (!owns_cork(stream, net) && !stream->queue && !stream->want_shutdown)
+    if (!owns_cork(stream, net) && !stream->queue && !stream->want_shutdown && !stream->end_when_sent)
         return;
     tc_iostream_ref(stream);
     if (owns_cork(stream, net)) {
@@ -448,6 +461,7 @@ void tc__iostream_uncork(tc_iostream_t *stream) {
     }
     if (stream->want_shutdown)
         shut_if_wanted(stream);
+    end_if_sent(stream);
     tc_iostream_unref(stream);
 }
 
@@ -610,7 +624,7 @@ tc_future_t *tc_iostream_write_future(tc_iostream_t *stream, tc_bytes_t data) {
 }
 
 bool tc_iostream_writing(const tc_iostream_t *stream) {
-    return tc_iostream_write_queue_size(stream) > 0;
+    return stream && stream->want_write;
 }
 
 size_t tc_iostream_write_queue_size(const tc_iostream_t *stream) {
