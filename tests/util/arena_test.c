@@ -192,6 +192,24 @@ static void growing_byte_by_byte_keeps_the_content(void **state) {
     tc__arena_deinit(&arena);
 }
 
+static void the_newest_large_one_grows_by_the_allocators_means(void **state) {
+    tc__arena_t arena;
+    tc__arena_init(&arena, *state);
+    char *data = tc__arena_alloc(&arena, 5000);
+    memset(data, 'x', 5000);
+    allow_allocations();
+    for (size_t size = 5000; size < 100000; size += 1000) {
+        data = tc__arena_realloc(&arena, data, size, size + 1000);
+        memset(data + size, 'x', 1000);
+    }
+    assert_int_equal(memory.live, 1); /* the old ones are not kept */
+    for (size_t i = 0; i < 100000; i++)
+        assert_int_equal(data[i], 'x');
+    assert_null(tc__arena_realloc(&arena, data, 100000, SIZE_MAX));
+    assert_int_equal(data[99999], 'x');
+    tc__arena_deinit(&arena);
+}
+
 static void a_failed_realloc_leaves_the_data(void **state) {
     static const size_t sizes[] = { 8, 3000 };
     for (size_t i = 0; i < COUNT(sizes); i++) {
@@ -215,6 +233,10 @@ static void strndup_copies_so_many_bytes(void **state) {
     tc__arena_init(&arena, *state);
     assert_memory_equal(tc__arena_strndup(&arena, "a\0bc", 3), "a\0b", 4);
     assert_string_equal(tc__arena_strndup(&arena, NULL, 0), "");
+    static const char text[5000];
+    fail_allocation(1, true);
+    assert_null(tc__arena_strndup(&arena, text, sizeof(text)));
+    allow_allocations();
     tc__arena_deinit(&arena);
 }
 
@@ -349,6 +371,7 @@ int main(void) {
         BOTH_WAYS(an_object_may_fill_its_block),
         BOTH_WAYS(what_was_allocated_last_grows_in_place),
         BOTH_WAYS(growing_byte_by_byte_keeps_the_content),
+        BOTH_WAYS(the_newest_large_one_grows_by_the_allocators_means),
         BOTH_WAYS(a_failed_realloc_leaves_the_data),
         BOTH_WAYS(strndup_copies_so_many_bytes),
         BOTH_WAYS(sprintf_takes_any_length),

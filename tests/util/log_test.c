@@ -63,6 +63,21 @@ static void programs_log_to_application(void **state) {
     assert_string_equal(seen.message, "");
 }
 
+TC_PRINTF(1, 2) static void log_by_list(const char *fmt, ...) {
+    va_list args;
+    va_start(args, fmt);
+    tc_vlogf(req, TC_LOG_ERROR, fmt, args);
+    va_end(args);
+}
+
+static void programs_may_hand_on_their_arguments(void **state) {
+    (void)state;
+    log_by_list("%s: %d", "answer", 42);
+    assert_string_equal(seen.record.logger, "tornado.application");
+    assert_ptr_equal(seen.record.request, req);
+    assert_string_equal(seen.message, "answer: 42");
+}
+
 static void only_what_has_the_level_is_seen(void **state) {
     (void)state;
     for (int limit = TC_LOG_DEBUG; limit <= TC_LOG_SILENT; limit++) {
@@ -420,6 +435,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_message_arrives_with_all_it_is_about, keep_records),
         cmocka_unit_test_setup(programs_log_to_application, keep_records),
+        cmocka_unit_test_setup(programs_may_hand_on_their_arguments, keep_records),
         cmocka_unit_test_setup(only_what_has_the_level_is_seen, keep_records),
         cmocka_unit_test_setup(a_level_that_is_none_is_no_message, keep_records),
         cmocka_unit_test_setup(what_is_not_wanted_is_not_formatted, keep_records),
