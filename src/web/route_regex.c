@@ -170,6 +170,11 @@ static bool is_alphanumeric(char c) {
     return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
 }
 
+/* Does a backslash that stands there change what the next byte but one means: \Q and \c? Or does nothing follow it? */
+static bool is_odd_escape(const char *p) {
+    return *p == '\\' && (p[1] == 'Q' || p[1] == 'c' || p[1] == '\0');
+}
+
 /* Behind the "]" of the class that starts at `p`; NULL: there is none. A "]" in the first place is one of the class. */
 static const char *skip_class(const char *p) {
     p += p[1] == '^' ? 2 : 1;
@@ -178,8 +183,9 @@ static const char *skip_class(const char *p) {
     for (; *p && *p != ']'; p++) {
         if (*p == '[' && (p[1] == ':' || p[1] == '.' || p[1] == '='))
             return NULL; /* [[:alpha:]]: rare enough */
-        if (*p == '\\' && *++p == '\0')
+        if (is_odd_escape(p))
             return NULL;
+        p += *p == '\\';
     }
     return *p ? p + 1 : NULL;
 }
@@ -194,9 +200,7 @@ static bool is_plain_group(const char *p) {
 /* Behind the ")" of the group that starts at `p`; NULL: not understood. */
 static const char *skip_group(const char *p) {
     for (size_t depth = 0; *p;) {
-        if (*p == '(' && !is_plain_group(p))
-            return NULL;
-        if (*p == '\\' && (p[1] == 'Q' || p[1] == '\0'))
+        if (is_odd_escape(p) || (*p == '(' && !is_plain_group(p)))
             return NULL;
         if (*p == '[') {
             p = skip_class(p);

@@ -36,6 +36,8 @@ static const struct {
     { "an alternative behind a class that holds a parenthesis", "/abc[(]|/d", "/d", "" },
     { "an alternative behind an escaped parenthesis", "/abc\\(|/d", "/d", "" },
     { "an alternative behind quoted text", "/abc(\\Q)\\E)|/d", "/d", " 1=NULL" },
+    { "an alternative behind a control character", "/abc(\\c[)|/(d])x", "/d]x", " 1=NULL 2=d]" },
+    { "an alternative behind a class with quoted text", "/abc([\\Q]\\E)])|/([])d])", "/d", " 1=NULL 2=d" },
     { "an alternative behind a comment", "/abc(?#()|/d", "/d", "" },
     { "an alternative in a group", "/(?:a|b)c", "/bc", "" },
     { "without case from the start", "(?i)/abc", "/ABC", "" },
