@@ -1,8 +1,8 @@
 /*
  * arena_internal.h - memory that is freed as a whole: a request's.
  *
- * Bump allocation in blocks of the loop's pool; what is larger than a quarter of a block has a block of its own from the
- * allocator. The pool must outlive the arena, or be NULL (then all comes from the allocator).
+ * Bump allocation in blocks of the loop's pool; what is larger than a quarter of a block has a block of its own from
+ * the allocator. The pool must outlive the arena, or be NULL (then all comes from the allocator).
  */
 #ifndef TC_UTIL_ARENA_INTERNAL_H
 #define TC_UTIL_ARENA_INTERNAL_H

@@ -1,8 +1,8 @@
 /*
  * buffer_internal.h - a growing buffer of bytes with a limit: append at the end, consume at the front.
  *
- * No memory while it was never used or after it was reset. Offsets are 32 bit, so that the struct is small; the limit is
- * at most 4 GiB less one.
+ * No memory while it was never used or after it was reset. Offsets are 32 bit, so that the struct is small; the limit
+ * is at most 4 GiB less one.
  */
 #ifndef TC_UTIL_BUFFER_INTERNAL_H
 #define TC_UTIL_BUFFER_INTERNAL_H
@@ -13,7 +13,7 @@ typedef struct tc__buffer {
     char *data;
     uint32_t start, end; /* what is in it: data[start, end) */
     uint32_t capacity;
-    uint32_t limit;      /* most bytes held */
+    uint32_t limit; /* most bytes held */
 } tc__buffer_t;
 
 void tc__buffer_init(tc__buffer_t *buffer, size_t limit); /* a larger limit is cut to what fits */

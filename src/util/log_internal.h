@@ -34,7 +34,8 @@ typedef struct {
 void tc__log_limited(tc__log_limit_t *limit, const char *logger, tc_log_level_t level, const tc_request_t *req,
                      const char *fmt, ...) TC_PRINTF(5, 6);
 
-/* May a line be written in that second? Then `suppressed` is how many were not since the last one; else it is counted. */
+/* May a line be written in that second? Then `suppressed` is how many were not since the last one; else it is counted.
+ */
 bool tc__log_limit_take(tc__log_limit_t *limit, uint64_t second, uint64_t *suppressed);
 
 /* Write `text` with control bytes, backslashes and invalid UTF-8 as \xNN; as the functions of escape.h count. */

@@ -23,13 +23,13 @@ typedef struct tc__map {
 } tc__map_t;
 
 void tc__map_init(tc__map_t *map);
-void tc__map_deinit(tc__map_t *map, tc_free_fn free_value); /* or NULL */
-void *tc__map_get(const tc__map_t *map, tc_bytes_t key);    /* NULL: not there */
+void tc__map_deinit(tc__map_t *map, tc_free_fn free_value);               /* or NULL */
+void *tc__map_get(const tc__map_t *map, tc_bytes_t key);                  /* NULL: not there */
 int tc__map_set(tc__map_t *map, tc_bytes_t key, void *value, void **old); /* TC_ENOMEM; `old` may be NULL */
-void *tc__map_remove(tc__map_t *map, tc_bytes_t key);       /* the value, or NULL; keeps the order */
+void *tc__map_remove(tc__map_t *map, tc_bytes_t key);                     /* the value, or NULL; keeps the order */
 
-/* The entry at `*index` or the first one after it, and `*index` moves behind it; NULL at the end. Start with 0. What was
- * found may be removed on the way, nothing may be set. */
+/* The entry at `*index` or the first one after it, and `*index` moves behind it; NULL at the end. Start with 0. What
+ * was found may be removed on the way, nothing may be set. */
 const tc__map_entry_t *tc__map_next(const tc__map_t *map, size_t *index);
 
 #endif

@@ -17,8 +17,8 @@ typedef struct tc__pool {
 } tc__pool_t;
 
 void tc__pool_init(tc__pool_t *pool, unsigned keep);
-void tc__pool_deinit(tc__pool_t *pool);                /* blocks that are still out may go to tc__free later */
-void *tc__pool_get(tc__pool_t *pool);                  /* TC__BLOCK_SIZE bytes, not zeroed; NULL: out of memory */
+void tc__pool_deinit(tc__pool_t *pool); /* blocks that are still out may go to tc__free later */
+void *tc__pool_get(tc__pool_t *pool);   /* TC__BLOCK_SIZE bytes, not zeroed; NULL: out of memory */
 void tc__pool_put(tc__pool_t *pool, void *block);
 
 #endif
