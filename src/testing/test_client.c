@@ -1,0 +1,359 @@
+/*
+ * test_client.c - requests through the whole stack, in memory. (Tornado: AsyncHTTPTestCase)
+ *
+ * The server is a real one, on a loop with a virtual clock; each request has a connection of its own, over the memory
+ * transport. The response is read by llhttp, as a client would read it: a message that is cut is no response.
+ */
+#include <tornadoc/testing.h>
+
+#include <llhttp.h>
+#include <string.h>
+
+#include "http/headers_internal.h"
+#include "http/httpserver_internal.h"
+#include "util/alloc_internal.h"
+#include "util/arena_internal.h"
+#include "util/buffer_internal.h"
+#include "util/error_internal.h"
+#include "util/log_internal.h"
+
+struct tc_http_response {
+    int status;
+    tc__headers_t headers;
+    tc__buffer_t body; /* with a NUL that is not counted */
+};
+
+typedef struct fetch {
+    struct fetch *next;
+    int id;
+    tc_test_client_t *client;
+    tc_iostream_t *stream;   /* NULL: closed */
+    llhttp_t parser;
+    tc__arena_t arena;
+    tc__buffer_t name, value; /* of the header under way */
+    bool is_head, complete, failed;
+    tc_http_response_t response;
+} fetch_t;
+
+struct tc_test_client {
+    tc_ioloop_t *loop;
+    tc_httpserver_t *server;
+    fetch_t *fetches; /* newest first */
+    int last_id;
+};
+
+/* ---- Reading a response ---- */
+
+static fetch_t *of(llhttp_t *parser) {
+    return parser->data;
+}
+
+static int on_header_field(llhttp_t *parser, const char *at, size_t len) {
+    return tc__buffer_append(&of(parser)->name, at, len) < 0 ? -1 : 0;
+}
+
+static int on_header_value(llhttp_t *parser, const char *at, size_t len) {
+    return tc__buffer_append(&of(parser)->value, at, len) < 0 ? -1 : 0;
+}
+
+static int on_header_value_complete(llhttp_t *parser) {
+    fetch_t *fetch = of(parser);
+    tc_bytes_t name = tc__buffer_bytes(&fetch->name), value = tc__buffer_bytes(&fetch->value);
+    char *name_copy = tc__arena_strndup(&fetch->arena, name.data, name.len);
+    char *value_copy = tc__arena_strndup(&fetch->arena, value.len ? value.data : "", value.len);
+    tc__buffer_consume(&fetch->name, name.len);
+    tc__buffer_consume(&fetch->value, value.len);
+    if (!name_copy || !value_copy)
+        return -1;
+    return tc__headers_append(&fetch->response.headers, &fetch->arena, tc_bytes(name_copy, name.len),
+                              tc_bytes(value_copy, value.len))
+               ? 0
+               : -1;
+}
+
+static int on_headers_complete(llhttp_t *parser) {
+    of(parser)->response.status = parser->status_code;
+    return of(parser)->is_head ? 1 : 0;
+}
+
+static int on_body(llhttp_t *parser, const char *at, size_t len) {
+    return tc__buffer_append(&of(parser)->response.body, at, len) < 0 ? -1 : 0;
+}
+
+static int on_message_complete(llhttp_t *parser) {
+    fetch_t *fetch = of(parser);
+    if (parser->status_code >= 200) {
+        fetch->complete = tc__buffer_append(&fetch->response.body, "", 1) == 0;
+        return HPE_PAUSED;
+    }
+    tc__headers_init(&fetch->response.headers); /* an interim response: the real one follows */
+    return 0;
+}
+
+static const llhttp_settings_t settings = {
+    .on_header_field = on_header_field,
+    .on_header_value = on_header_value,
+    .on_header_value_complete = on_header_value_complete,
+    .on_headers_complete = on_headers_complete,
+    .on_body = on_body,
+    .on_message_complete = on_message_complete,
+};
+
+/* ---- The client's end of the connection ---- */
+
+static size_t on_data(tc_iostream_t *stream, void *self, tc_bytes_t bytes) {
+    (void)stream;
+    fetch_t *fetch = self;
+    if (!fetch->complete && !fetch->failed) {
+        llhttp_errno_t error = llhttp_execute(&fetch->parser, bytes.data, bytes.len);
+        fetch->failed = error != HPE_OK && !fetch->complete;
+    }
+    return bytes.len;
+}
+
+static void on_eof(tc_iostream_t *stream, void *self) {
+    fetch_t *fetch = self;
+    if (!fetch->complete && !fetch->failed)
+        fetch->failed = llhttp_finish(&fetch->parser) != HPE_OK && !fetch->complete;
+    tc__iostream_close_when_written(stream);
+}
+
+static void on_closed(tc_iostream_t *stream, void *self, int err) {
+    (void)stream;
+    (void)err;
+    fetch_t *fetch = self;
+    fetch->stream = NULL;
+    fetch->failed = fetch->failed || !fetch->complete;
+}
+
+static void on_event(tc_iostream_t *stream, void *self) {
+    (void)stream;
+    (void)self;
+}
+
+static const tc__stream_sink_t sink = {
+    .data = on_data,
+    .hangup = on_event,
+    .eof = on_eof,
+    .drained = on_event,
+    .closed = on_closed,
+};
+
+/* ---- Sending a request ---- */
+
+static int send_text(fetch_t *fetch, const char *text) {
+    return tc_iostream_write(fetch->stream, tc_str(text), NULL, NULL);
+}
+
+static int send_request(fetch_t *fetch, const char *path, const tc_fetch_options_t *options, const char *method) {
+    tc__arena_t *arena = &fetch->arena;
+    tc_bytes_t body = options->body;
+    const char *line = tc__arena_sprintf(arena, "%s %s HTTP/1.1\r\n", method, path);
+    if (!line || send_text(fetch, line) < 0)
+        return TC_ENOMEM;
+    bool has_host = false;
+    for (const char *const *pair = options->headers; pair && pair[0] && pair[1]; pair += 2) {
+        const char *field = tc__arena_sprintf(arena, "%s: %s\r\n", pair[0], pair[1]);
+        if (!field || send_text(fetch, field) < 0)
+            return TC_ENOMEM;
+        has_host = has_host || tc__header_id(pair[0], strlen(pair[0])) == TC__HEADER_HOST;
+    }
+    if (!has_host)
+        TC_TRY(send_text(fetch, "Host: localhost\r\n"));
+    if (body.data) {
+        const char *type = options->content_type ? options->content_type : "application/x-www-form-urlencoded";
+        const char *fields = tc__arena_sprintf(arena, "Content-Type: %s\r\nContent-Length: %zu\r\n", type, body.len);
+        if (!fields || send_text(fetch, fields) < 0)
+            return TC_ENOMEM;
+    }
+    TC_TRY(send_text(fetch, "\r\n"));
+    return body.len > 0 ? tc_iostream_write(fetch->stream, body, NULL, NULL) : 0;
+}
+
+static int connect_fetch(fetch_t *fetch) {
+    tc_iostream_t *server_end;
+    tc__address_t peer = { .family = AF_INET, .port = 1, .bytes = { 127, 0, 0, 1 } };
+    TC_TRY(tc_iostream_pair(&fetch->stream, &server_end, fetch->client->loop, NULL));
+    tc__iostream_set_sink(fetch->stream, &sink, fetch);
+    tc__iostream_resume(fetch->stream);
+    return tc__httpserver_add_stream(fetch->client->server, server_end, &peer);
+}
+
+static fetch_t *new_fetch(tc_test_client_t *client) {
+    fetch_t *fetch = tc__calloc(1, sizeof *fetch);
+    if (!fetch)
+        return NULL;
+    fetch->client = client;
+    fetch->id = ++client->last_id;
+    fetch->next = client->fetches;
+    client->fetches = fetch;
+    llhttp_init(&fetch->parser, HTTP_RESPONSE, &settings);
+    fetch->parser.data = fetch;
+    tc__arena_init(&fetch->arena, NULL);
+    tc__headers_init(&fetch->response.headers);
+    tc__buffer_init(&fetch->name, TC_UNLIMITED);
+    tc__buffer_init(&fetch->value, TC_UNLIMITED);
+    tc__buffer_init(&fetch->response.body, TC_UNLIMITED);
+    return fetch;
+}
+
+static bool is_request_text(const char *text) {
+    for (; *text; text++)
+        if ((unsigned char)*text <= 0x20 || *text == 0x7f)
+            return false;
+    return true;
+}
+
+static int check_request(const char *path, const tc_fetch_options_t *options) {
+    if (!path || path[0] == '\0' || !is_request_text(path))
+        return tc__misuse(TC_EINVAL, "a path without spaces or control bytes is wanted");
+    if (!tc__all_zero(options->reserved, sizeof options->reserved))
+        return tc__misuse(TC_EINVAL, "tc_fetch_options_t: `reserved` must be zero");
+    if (options->method && !tc__is_token(tc_str(options->method)))
+        return tc__misuse(TC_EINVAL, "the method is no token");
+    for (const char *const *pair = options->headers; pair && pair[0]; pair += 2)
+        if (!pair[1] || !tc__is_token(tc_str(pair[0])) || !tc__is_field_value(tc_str(pair[1])))
+            return tc__misuse(TC_EINVAL, "the headers must be pairs of a name and a value");
+    return 0;
+}
+
+int tc_test_client_start(tc_test_client_t *client, const char *path, const tc_fetch_options_t *options) {
+    static const tc_fetch_options_t defaults;
+    const tc_fetch_options_t *o = options ? options : &defaults;
+    if (!client)
+        return tc__misuse(TC_EINVAL, "the test client is NULL");
+    TC_TRY(check_request(path, o));
+    fetch_t *fetch = new_fetch(client);
+    if (!fetch)
+        return TC_ENOMEM;
+    const char *method = o->method ? o->method : o->body.data ? "POST" : "GET";
+    fetch->is_head = strcmp(method, "HEAD") == 0;
+    TC_TRY(connect_fetch(fetch));
+    TC_TRY(send_request(fetch, path, o, method));
+    tc__ioloop_advance(client->loop, 0);
+    return fetch->id;
+}
+
+/* ---- Waiting ---- */
+
+static fetch_t *find(const tc_test_client_t *client, int id) {
+    fetch_t *fetch = client ? client->fetches : NULL;
+    while (fetch && fetch->id != id)
+        fetch = fetch->next;
+    return fetch;
+}
+
+int tc_test_client_advance(tc_test_client_t *client, uint64_t ms) {
+    if (!client)
+        return tc__misuse(TC_EINVAL, "the test client is NULL");
+    tc__ioloop_advance(client->loop, ms);
+    return 0;
+}
+
+const tc_http_response_t *tc_test_client_response(tc_test_client_t *client, int id) {
+    fetch_t *fetch = find(client, id);
+    return fetch && fetch->complete ? &fetch->response : NULL;
+}
+
+/* To the next timer; false: there is none. Deadlines of connections are timers too, so a hung request ends some time. */
+static bool step_clock(tc_ioloop_t *loop) {
+    uint64_t next = tc__timer_wheel_next(&loop->wheel), now = tc__ioloop_now(loop);
+    if (next == UINT64_MAX)
+        return false;
+    tc__ioloop_advance(loop, next > now ? next - now : 0);
+    return true;
+}
+
+const tc_http_response_t *tc_test_client_fetch(tc_test_client_t *client, const char *path,
+                                               const tc_fetch_options_t *options) {
+    int id = tc_test_client_start(client, path, options);
+    fetch_t *fetch = id < 0 ? NULL : find(client, id);
+    while (fetch && !fetch->complete && !fetch->failed) {
+        if (tc__ioloop_busy(client->loop)) /* threads work for it, in real time */
+            tc__ioloop_turn(client->loop, true);
+        else if (!step_clock(client->loop))
+            break;
+        tc__ioloop_advance(client->loop, 0);
+    }
+    if (!fetch || fetch->complete)
+        return fetch ? &fetch->response : NULL;
+    tc__fail(fetch->failed ? TC_ECLOSED : TC_ETIMEDOUT, fetch->failed ? "%s: the connection was cut" : "%s: no answer ever comes",
+             path);
+    return NULL;
+}
+
+void tc_test_client_disconnect(tc_test_client_t *client, int id) {
+    fetch_t *fetch = find(client, id);
+    if (fetch && fetch->stream)
+        tc_iostream_close(fetch->stream);
+    if (client)
+        tc__ioloop_advance(client->loop, 0);
+}
+
+tc_ioloop_t *tc_test_client_loop(tc_test_client_t *client) {
+    return client ? client->loop : NULL;
+}
+
+/* ---- Life ---- */
+
+tc_test_client_t *tc_test_client_new(tc_application_t *app) {
+    tc_test_client_t *client = tc__calloc(1, sizeof *client);
+    int err = client ? tc__ioloop_new_virtual(&client->loop) : tc__fail(TC_ENOMEM, "out of memory");
+    if (err == 0)
+        err = tc_httpserver_new(&client->server, client->loop, app, NULL);
+    tc_application_free(app);
+    if (err < 0) {
+        tc_test_client_free(client);
+        return NULL;
+    }
+    return client;
+}
+
+static void free_fetch(fetch_t *fetch) {
+    if (fetch->stream)
+        tc_iostream_close(fetch->stream);
+    if (!fetch->complete && !fetch->failed)
+        tc__log(TC__LOG_GENERAL, TC_LOG_WARNING, NULL, "the test client is freed, but request %d has no outcome", fetch->id);
+    tc__buffer_deinit(&fetch->name);
+    tc__buffer_deinit(&fetch->value);
+    tc__buffer_deinit(&fetch->response.body);
+    tc__arena_deinit(&fetch->arena);
+    tc__free(fetch);
+}
+
+void tc_test_client_free(tc_test_client_t *client) {
+    if (!client)
+        return;
+    for (fetch_t *fetch = client->fetches; fetch; fetch = fetch->next)
+        if (fetch->stream && fetch->complete)
+            tc_iostream_close(fetch->stream);
+    while (client->fetches) {
+        fetch_t *fetch = client->fetches;
+        client->fetches = fetch->next;
+        free_fetch(fetch);
+    }
+    tc_httpserver_free(client->server);
+    tc_ioloop_free(client->loop);
+    tc__free(client);
+}
+
+/* ---- Responses ---- */
+
+int tc_http_response_status(const tc_http_response_t *response) {
+    return response ? response->status : 0;
+}
+
+const char *tc_http_response_header(const tc_http_response_t *response, const char *name) {
+    if (!response || !name)
+        return NULL;
+    tc_http_response_t *r = (tc_http_response_t *)(uintptr_t)response; /* several values are joined in the arena */
+    fetch_t *fetch = tc__container_of(r, fetch_t, response);
+    return tc__headers_join(&r->headers, &fetch->arena, tc_str(name), ", ").data;
+}
+
+tc_bytes_t tc_http_response_body(const tc_http_response_t *response) {
+    if (!response)
+        return tc_bytes("", 0);
+    tc_bytes_t body = tc__buffer_bytes(&response->body);
+    return body.len > 0 ? tc_bytes(body.data, body.len - 1) : tc_bytes("", 0);
+}

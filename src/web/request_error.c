@@ -1,0 +1,150 @@
+/*
+ * request_error.c - error pages and failures. (Tornado: send_error, write_error, log_exception)
+ *
+ * Until the headers are out an error replaces all that was written; after that nothing can be put right any more, and the
+ * connection is cut, so that what was sent never looks like the whole.
+ */
+#include "web/request_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <tornadoc/escape.h>
+#include <tornadoc/httputil.h>
+
+#include "util/error_internal.h"
+#include "util/log_internal.h"
+
+static bool is_status(int status) {
+    return status >= 400 && status <= 599;
+}
+
+/* ---- The page ---- */
+
+static int write_default_page(tc_request_t *req, int status) {
+    const char *message = req->error_message;
+    if (!message)
+        return tc_writef(req, "<html><title>%d: %s</title><body>%d: %s</body></html>", status, req->reason, status,
+                         req->reason);
+    size_t len = tc_xhtml_escape(NULL, 0, tc_str(message));
+    char *escaped = tc_alloc(req, len + 1);
+    if (!escaped)
+        return TC_ENOMEM;
+    tc_xhtml_escape(escaped, len + 1, tc_str(message));
+    return tc_writef(req, "<html><title>%d: %s</title><body>%d: %s</body></html>", status, req->reason, status, escaped);
+}
+
+static void reset_answer(tc_request_t *req, int status) {
+    const tc__header_t *allow = tc__headers_first(&req->headers, TC__HEADER_ALLOW);
+    tc__header_t kept = allow ? *allow : (tc__header_t){ 0 };
+    tc__request_drop_output(req);
+    tc__headers_init(&req->headers);
+    req->kept_error = 0;
+    tc__request_default_headers(req);
+    if (allow && status == 405)
+        tc__headers_append(&req->headers, tc__request_arena(req), tc_bytes(kept.name, kept.name_len),
+                           tc_bytes(kept.value, kept.value_len));
+    req->status = status;
+    req->reason = tc_http_reason(status);
+}
+
+void tc__request_send_error(tc_request_t *req, int status) {
+    if (req->headers_sent || req->failing) { /* too late, or the error page itself failed */
+        tc__request_abort(req);
+        return;
+    }
+    req->failing = true;
+    reset_answer(req, status);
+    int err = TC_ENOTSUP;
+    if (req->endpoint->handler.write_error) {
+        err = req->endpoint->handler.write_error(req, status);
+        if (!req->finished && (err != 0 || req->kept_error != 0)) {
+            tc__log(TC__LOG_APPLICATION, TC_LOG_ERROR, req, "%s %s: write_error failed: %s", req->in->method, req->in->uri,
+                    tc_strerror(err < 0 ? err : req->kept_error));
+            reset_answer(req, status);
+        }
+    }
+    if (err != 0 && !req->finished)
+        write_default_page(req, status);
+    req->reason = NULL;
+    if (!req->finished)
+        tc_finish(req);
+}
+
+int tc_send_error(tc_request_t *req, int status) {
+    if (!req || !is_status(status))
+        return tc__misuse(TC_EINVAL, "tc_send_error: a status from 400 to 599 is wanted, not %d", status);
+    if (req->finished)
+        return TC_EALREADY;
+    tc__request_enter(req);
+    tc__request_send_error(req, status);
+    tc__request_leave(req);
+    return 0;
+}
+
+/* ---- Outcomes ---- */
+
+static void log_failure(const tc_request_t *req, int outcome) {
+    if (outcome == TC_DETACH)
+        tc__log(TC__LOG_APPLICATION, TC_LOG_ERROR, req,
+                "%s %s: the handler returned TC_DETACH, but holds no token and waits for no future; answered by 500",
+                req->in->method, req->in->uri);
+    else if (outcome > 0)
+        tc__log(TC__LOG_APPLICATION, TC_LOG_ERROR, req,
+                "%s %s: the handler returned %d, which is no outcome (0, TC_DETACH, 400 to 599, or negative)",
+                req->in->method, req->in->uri, outcome);
+    else
+        tc__log(TC__LOG_APPLICATION, TC_LOG_ERROR, req, "%s %s (%s): the handler failed: %s%s", req->in->method,
+                req->in->uri, tc_remote_ip(req), tc_strerror(outcome),
+                req->headers_sent ? "; headers were sent, so the connection is cut" : "");
+}
+
+/* Tornado logs an HTTPError that carries a message. Peers can provoke it, so its rate is limited. */
+static void log_http_error(const tc_request_t *req, int status) {
+    static tc__log_limit_t limit;
+    if (req->error_message)
+        tc__log_limited(&limit, TC__LOG_GENERAL, TC_LOG_WARNING, req, "%d %s %s (%s): %s", status, req->in->method,
+                        req->in->uri, tc_remote_ip(req), req->error_message);
+}
+
+void tc__request_fail(tc_request_t *req, int outcome) {
+    if (req->finished)
+        return;
+    if (is_status(outcome)) {
+        log_http_error(req, outcome);
+        tc__request_send_error(req, outcome);
+        return;
+    }
+    bool quiet = req->client_left && (outcome == TC_ECLOSED || outcome == TC_ECANCELED);
+    if (quiet) {
+        tc__request_abort(req);
+        return;
+    }
+    log_failure(req, outcome);
+    if (req->app->debug && outcome < 0 && !req->error_message)
+        req->error_message = tc_strerror(outcome);
+    tc__request_send_error(req, 500);
+}
+
+int tc_http_error(tc_request_t *req, int status, const char *message) {
+    if (!req)
+        return tc__misuse(TC_EINVAL, "tc_http_error: the request is NULL");
+    if (!is_status(status))
+        return tc__misuse(TC_EINVAL, "tc_http_error: a status from 400 to 599 is wanted, not %d", status);
+    req->error_message = message ? tc_strdup(req, message) : NULL;
+    return status;
+}
+
+int tc_http_errorf(tc_request_t *req, int status, const char *fmt, ...) {
+    if (!req)
+        return tc__misuse(TC_EINVAL, "tc_http_errorf: the request is NULL");
+    va_list args;
+    va_start(args, fmt);
+    const char *message = tc__arena_vsprintf(tc__request_arena(req), fmt, args);
+    va_end(args);
+    return tc_http_error(req, status, message);
+}
+
+const char *tc_error_message(const tc_request_t *req) {
+    return req ? req->error_message : NULL;
+}

@@ -1,0 +1,129 @@
+/*
+ * request_internal.h - the inside of a tc_request_t, shared by the files that make it up:
+ *
+ *     request.c         its life: steps, outcomes, the end
+ *     request_input.c   what getters return
+ *     request_output.c  what verbs write
+ *     request_error.c   error pages
+ *     request_later.c   tc_then, tokens
+ *     request_json.c    JSON in and out
+ */
+#ifndef TC_WEB_REQUEST_INTERNAL_H
+#define TC_WEB_REQUEST_INTERNAL_H
+
+#include "async/future_internal.h"
+#include "http/arguments_internal.h"
+#include "http/cookie_internal.h"
+#include "web/application_internal.h"
+
+typedef enum { /* the callback whose outcome is awaited, or what is waited for */
+    TC__STEP_BEGIN,
+    TC__STEP_ADMIT,
+    TC__STEP_PREPARE,
+    TC__STEP_BODY,
+    TC__STEP_METHOD,
+    TC__STEP_DONE
+} tc__step_t;
+
+/* A block of output that was copied, or a piece that was lent or given. */
+typedef struct tc__outblock tc__outblock_t;
+
+typedef struct tc__drained_waiter {
+    struct tc__drained_waiter *next;
+    tc_future_t *future;
+} tc__drained_waiter_t;
+
+struct tc_request {
+    tc__server_request_t *in;      /* the arena is in it, and this struct in the arena */
+    tc__exchange_t *exchange;      /* NULL: it is over */
+    tc_application_t *app;         /* counted */
+    const tc__endpoint_t *endpoint;
+    const tc__route_t *route;      /* NULL: none matched */
+    tc_bytes_t *captures;          /* undecoded, parallel to route->params */
+    const char **path_args;        /* decoded, likewise */
+    void *data;
+    uint64_t start_ns;             /* 0: no access line is wanted */
+
+    /* the chain */
+    uint8_t step;                  /* tc__step_t */
+    uint8_t index;                 /* of the next in the chain of admit or prepare */
+    bool detached;                 /* the outcome of `step` comes later */
+    bool in_headers_received;      /* so the connection learns by that call's return whether to go on */
+    bool input_complete;
+    bool finished;                 /* the answer is complete, or given up */
+    bool failing;                  /* an error page is being made */
+    bool client_left, told_client_left, finalized;
+    uint16_t frames;               /* of this library on the stack, that still use it */
+    uint32_t holds;                /* tokens, and futures waited for */
+    int kept_error;                /* of the first verb that failed */
+    int end_err;                   /* what on_finish is told */
+
+    /* the answer */
+    bool headers_sent;
+    int status;
+    const char *reason, *error_message;
+    tc__headers_t headers;
+    tc__segment_t *segments;
+    uint32_t segment_count, segment_capacity;
+    tc__outblock_t *open_block;    /* the newest segment, with room */
+    tc__drained_waiter_t *drained;
+
+    /* the request's body, and what was read off */
+    char *body;
+    size_t body_len, body_capacity;
+    bool body_on_heap, query_parsed, body_parsed, cookies_parsed;
+    int query_error, body_error;
+    tc__arguments_t query_args, body_args;
+    tc__cookies_t cookies;
+    const char *path_text, *host_text, *remote_text;
+
+    /* later */
+    tc__list_t node;               /* among the loop's requests that are held, so that its end ends them */
+    tc__list_t thens;              /* futures waited for */
+    struct tc__then *spare_then;   /* used and to be used again */
+    tc_deferred_t *token;          /* the one that tc_defer lends references to; NULL: none */
+    tc__timer_t timeout;
+};
+
+extern const tc__message_delegate_t tc__request_delegate;
+
+static inline tc__arena_t *tc__request_arena(const tc_request_t *req) {
+    return &req->in->arena;
+}
+
+/* ---- request.c ---- */
+/* Frames: between enter and leave the request is not freed. Leave may free it. */
+void tc__request_enter(tc_request_t *req);
+void tc__request_leave(tc_request_t *req);
+/* Holds: the token, and futures waited for. Within enter and leave. */
+void tc__request_hold(tc_request_t *req);
+void tc__request_release(tc_request_t *req);
+/* A holder has an outcome to tell, or is gone without one (TC_DETACH): then, if it was the last, that is a failure. */
+void tc__request_outcome(tc_request_t *req, int outcome);
+/* The answer is complete or given up: outcomes are ignored from now on. */
+void tc__request_set_finished(tc_request_t *req);
+/* Keep the first failure of a verb; returns err. */
+int tc__request_keep_error(tc_request_t *req, int err);
+/* The answer will never be complete: cut it. */
+void tc__request_abort(tc_request_t *req);
+
+/* ---- request_error.c ---- */
+void tc__request_fail(tc_request_t *req, int outcome);
+void tc__request_send_error(tc_request_t *req, int status);
+
+/* ---- request_output.c ---- */
+void tc__request_output_init(tc_request_t *req);
+void tc__request_drop_output(tc_request_t *req);
+void tc__request_wake_drained(tc_request_t *req, int err);
+/* Content-Type text/html, and the handler's set_default_headers. */
+void tc__request_default_headers(tc_request_t *req);
+
+/* ---- request_later.c ---- */
+/* Ask the producers of what is waited for to stop. */
+void tc__request_cancel_thens(tc_request_t *req);
+/* The loop ends: forget the futures, leave the token behind as an empty shell. */
+void tc__request_drop_holds(tc_request_t *req);
+/* What other threads may know of the request has changed. */
+void tc__request_tell_token(tc_request_t *req);
+
+#endif

@@ -1,0 +1,111 @@
+/*
+ * request_json.c - JSON in and out, by yyjson in the request's arena. (Tornado: write(dict), json_decode)
+ *
+ * yyjson leaves out what it could not allocate and writes the rest as if nothing had happened. The arena remembers that an
+ * allocation failed, and tc_write_json then fails instead of sending half a document.
+ */
+#include "web/request_internal.h"
+
+#include <string.h>
+#include <yyjson.h>
+
+#include "util/bytes_internal.h"
+#include "util/error_internal.h"
+
+/* ---- yyjson's memory ---- */
+
+static void *json_malloc(void *ctx, size_t size) {
+    return tc__arena_alloc(ctx, size);
+}
+
+static void *json_realloc(void *ctx, void *data, size_t old_size, size_t size) {
+    return tc__arena_realloc(ctx, data, old_size, size);
+}
+
+static void json_free(void *ctx, void *data) {
+    (void)ctx;
+    (void)data;
+}
+
+static yyjson_alc allocator_of(tc__arena_t *arena) {
+    return (yyjson_alc){ json_malloc, json_realloc, json_free, arena };
+}
+
+/* ---- In ---- */
+
+/* "application/json" or "application/…+json", whatever the parameters. */
+static bool is_json(const tc_request_t *req) {
+    const tc__header_t *field = tc__headers_first(&req->in->headers, TC__HEADER_CONTENT_TYPE);
+    if (!field)
+        return false;
+    const char *end = memchr(field->value, ';', field->value_len);
+    tc_bytes_t type = tc__bytes_trim(tc_bytes(field->value, end ? (size_t)(end - field->value) : field->value_len));
+    if (tc__bytes_equal_nocase(type, tc_str("application/json")))
+        return true;
+    tc_bytes_t suffix = tc_str("+json"), prefix = tc_str("application/");
+    return type.len > prefix.len + suffix.len && tc__bytes_equal_nocase(tc_bytes(type.data, prefix.len), prefix) &&
+           tc__bytes_equal_nocase(tc_bytes(type.data + type.len - suffix.len, suffix.len), suffix);
+}
+
+int tc_read_json(tc_request_t *req, yyjson_val **root) {
+    if (!req || !root)
+        return tc__misuse(TC_EINVAL, "tc_read_json: the request or the place for the result is NULL");
+    if (!is_json(req))
+        return tc_http_error(req, 415, "the body must be application/json");
+    tc_bytes_t body = tc_body(req);
+    yyjson_alc allocator = allocator_of(tc__request_arena(req));
+    yyjson_read_err err;
+    yyjson_doc *doc = yyjson_read_opts((char *)(uintptr_t)body.data, body.len, YYJSON_READ_NOFLAG, &allocator, &err);
+    if (!doc)
+        return err.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION
+                   ? TC_ENOMEM
+                   : tc_http_errorf(req, 400, "invalid JSON: %s at byte %zu", err.msg, err.pos);
+    *root = yyjson_doc_get_root(doc);
+    return 0;
+}
+
+/* ---- Out ---- */
+
+yyjson_mut_doc *tc_json_new(tc_request_t *req) {
+    if (!req) {
+        tc__misuse(TC_EINVAL, "tc_json_new: the request is NULL");
+        return NULL;
+    }
+    yyjson_alc allocator = allocator_of(tc__request_arena(req));
+    yyjson_mut_doc *doc = yyjson_mut_doc_new(&allocator);
+    if (!doc)
+        tc__request_keep_error(req, TC_ENOMEM);
+    return doc;
+}
+
+/* "</" as "<\/", so that the text may stand in a page's script element. It occurs in strings only. */
+static int write_safely(tc_request_t *req, tc_bytes_t text) {
+    const char *at = text.data, *end = text.data + text.len, *found;
+    while ((found = memmem(at, (size_t)(end - at), "</", 2)) != NULL) {
+        TC_TRY(tc_write_bytes(req, tc_bytes(at, (size_t)(found - at) + 1)));
+        TC_TRY(tc_write_bytes(req, tc_bytes("\\", 1)));
+        at = found + 1;
+    }
+    return at == text.data ? tc_write_borrowed(req, text) : tc_write_bytes(req, tc_bytes(at, (size_t)(end - at)));
+}
+
+int tc_write_json(tc_request_t *req, const yyjson_mut_doc *doc) {
+    if (!req)
+        return tc__misuse(TC_EINVAL, "tc_write_json: the request is NULL");
+    tc__arena_t *arena = tc__request_arena(req);
+    if (!doc || arena->failed)
+        return tc__request_keep_error(req, TC_ENOMEM);
+    yyjson_alc allocator = allocator_of(arena);
+    yyjson_write_err err;
+    size_t len;
+    char *text = yyjson_mut_write_opts(doc, YYJSON_WRITE_NOFLAG, &allocator, &len, &err);
+    if (!text)
+        return tc__request_keep_error(
+            req, err.code == YYJSON_WRITE_ERROR_MEMORY_ALLOCATION
+                     ? TC_ENOMEM
+                     : tc__misuse(TC_EJSON, "tc_write_json: the document cannot be written: %s", err.msg));
+    const tc__header_t *type = tc__headers_first(&req->headers, TC__HEADER_CONTENT_TYPE);
+    if (type && tc__bytes_equal(tc_bytes(type->value, type->value_len), tc_str("text/html; charset=UTF-8")))
+        TC_TRY(tc_set_header(req, "Content-Type", "application/json; charset=UTF-8"));
+    return write_safely(req, tc_bytes(text, len));
+}

@@ -1,0 +1,218 @@
+/*
+ * request_later.c - outcomes that come later: futures waited for, and tokens for any thread.
+ *
+ * Both hold the request. A `then` is a waiter on a future, in the request's arena. The token is memory of its own, counted by
+ * an atomic, because other threads have it: they may only post to the loop's mailbox, drop references, and read two flags.
+ * The request behind it is touched on the loop's thread alone. When the loop ends first, the token is left as a shell.
+ */
+#include "web/request_internal.h"
+
+#include "util/alloc_internal.h"
+#include "util/error_internal.h"
+
+/* ---- Futures ---- */
+
+typedef struct tc__then {
+    tc__waiter_t waiter;
+    tc__list_t node; /* in req->thens */
+    tc_request_t *req;
+    tc_then_fn fn;
+    void *arg;
+} then_t;
+
+static void on_done(tc__waiter_t *waiter, tc_future_t *future) {
+    then_t *then = tc__container_of(waiter, then_t, waiter);
+    tc_request_t *req = then->req;
+    tc_then_fn fn = then->fn;
+    void *arg = then->arg;
+    tc__request_enter(req);
+    tc__list_remove(&then->node);
+    req->spare_then = then;
+    tc__request_release(req);
+    int outcome = fn ? fn(req, future, arg) : tc_future_status(future);
+    tc__request_outcome(req, outcome);
+    tc__request_leave(req);
+}
+
+int tc_then(tc_request_t *req, tc_future_t *future, tc_then_fn fn, void *arg) {
+    if (!req) {
+        tc_future_unref(future);
+        return tc__misuse(TC_EINVAL, "tc_then: the request is NULL");
+    }
+    then_t *then = NULL;
+    if (future)
+        then = req->spare_then ? req->spare_then : tc__arena_alloc(tc__request_arena(req), sizeof *then);
+    if (!then) {
+        tc_future_unref(future);
+        return tc__fail(TC_ENOMEM, "tc_then: out of memory");
+    }
+    req->spare_then = NULL;
+    tc__waiter_init(&then->waiter, on_done);
+    tc__list_push(&req->thens, &then->node);
+    then->req = req;
+    then->fn = fn;
+    then->arg = arg;
+    tc__request_hold(req);
+    tc__future_wait(future, &then->waiter);
+    tc_future_unref(future); /* the waiter has a reference of its own */
+    return TC_DETACH;
+}
+
+void tc__request_cancel_thens(tc_request_t *req) {
+    for (tc__list_t *node = req->thens.next, *next; node != &req->thens; node = next) {
+        next = node->next;
+        tc_future_cancel(tc__container_of(node, then_t, node)->waiter.future);
+    }
+}
+
+/* ---- The token ---- */
+
+struct tc_deferred {
+    _Atomic size_t refs;
+    _Atomic bool closed; /* the client is gone */
+    _Atomic bool done;   /* the outcome is in */
+    tc__mailbox_t *mailbox;
+    tc_request_t *req;   /* of the loop's thread; NULL: the loop ended */
+    struct tc__mail gone;
+};
+
+static void free_token(tc_deferred_t *token) {
+    tc__mailbox_unref(token->mailbox);
+    tc__free(token);
+}
+
+/* The last reference is gone; on the loop's thread. */
+static void end_token(tc_deferred_t *token) {
+    tc_request_t *req = token->req;
+    if (req) {
+        tc__request_enter(req);
+        if (req->token == token)
+            req->token = NULL;
+        tc__request_release(req);
+        tc__request_outcome(req, TC_DETACH);
+        tc__request_leave(req);
+    }
+    free_token(token);
+}
+
+static void on_token_gone(struct tc__mail *mail, tc_ioloop_t *loop) {
+    (void)loop;
+    end_token(tc__container_of(mail, tc_deferred_t, gone));
+}
+
+/* A reference, unless the last one is gone and the news of it is on its way. */
+static bool try_ref(tc_deferred_t *token) {
+    size_t refs = atomic_load(&token->refs);
+    while (refs > 0)
+        if (atomic_compare_exchange_weak(&token->refs, &refs, refs + 1))
+            return true;
+    return false;
+}
+
+static tc_deferred_t *new_token(tc_request_t *req) {
+    tc_deferred_t *token = tc__calloc(1, sizeof *token);
+    if (!token) {
+        tc__fail(TC_ENOMEM, "tc_defer: out of memory");
+        return NULL;
+    }
+    atomic_init(&token->refs, 1);
+    token->mailbox = tc__mailbox_ref(req->in->loop->mailbox);
+    token->req = req;
+    token->gone.fn = on_token_gone;
+    return token;
+}
+
+tc_deferred_t *tc_defer(tc_request_t *req) {
+    if (!req) {
+        tc__misuse(TC_EINVAL, "tc_defer: the request is NULL");
+        return NULL;
+    }
+    if (req->token && try_ref(req->token))
+        return req->token;
+    tc_deferred_t *token = new_token(req);
+    if (!token)
+        return NULL;
+    req->token = token;
+    tc__request_hold(req);
+    tc__request_tell_token(req);
+    return token;
+}
+
+void tc__request_tell_token(tc_request_t *req) {
+    if (!req->token)
+        return;
+    atomic_store(&req->token->closed, req->client_left);
+    atomic_store(&req->token->done, req->finished);
+}
+
+void tc__request_drop_holds(tc_request_t *req) {
+    while (!tc__list_empty(&req->thens)) {
+        then_t *then = tc__container_of(req->thens.next, then_t, node);
+        tc__list_remove(&then->node);
+        tc__waiter_cancel(&then->waiter);
+    }
+    if (req->token) {
+        atomic_store(&req->token->closed, true);
+        atomic_store(&req->token->done, true);
+        req->token->req = NULL;
+        req->token = NULL;
+    }
+    req->holds = 0;
+}
+
+tc_deferred_t *tc_deferred_ref(tc_deferred_t *token) {
+    if (token)
+        atomic_fetch_add(&token->refs, 1);
+    return token;
+}
+
+void tc_deferred_unref(tc_deferred_t *token) {
+    if (token && atomic_fetch_sub(&token->refs, 1) == 1 && tc__mailbox_post(token->mailbox, &token->gone) < 0)
+        free_token(token); /* the loop is gone, and has forgotten it */
+}
+
+bool tc_deferred_closed(const tc_deferred_t *token) {
+    return !token || atomic_load(&token->closed);
+}
+
+/* ---- Posting ---- */
+
+typedef struct {
+    struct tc__mail mail;
+    tc_deferred_t *token; /* referenced */
+    tc_deferred_fn fn;
+    void *arg;
+} post_t;
+
+static void run_post(struct tc__mail *mail, tc_ioloop_t *loop) {
+    post_t *post = tc__container_of(mail, post_t, mail);
+    tc_deferred_t *token = post->token;
+    tc_request_t *req = loop ? token->req : NULL;
+    if (req) {
+        tc__request_enter(req);
+        int outcome = post->fn(req, post->arg);
+        tc__request_outcome(req, outcome);
+        tc_deferred_unref(token);
+        tc__request_leave(req);
+    } else {
+        tc_deferred_unref(token);
+    }
+    tc__free(post);
+}
+
+int tc_deferred_post(tc_deferred_t *token, tc_deferred_fn fn, void *arg) {
+    if (!token || !fn)
+        return tc__misuse(TC_EINVAL, "tc_deferred_post: the token or the function is NULL");
+    if (atomic_load(&token->done))
+        return TC_EALREADY;
+    post_t *post = tc__malloc(sizeof *post);
+    if (!post)
+        return TC_ENOMEM;
+    *post = (post_t){ .mail.fn = run_post, .token = tc_deferred_ref(token), .fn = fn, .arg = arg };
+    int err = tc__mailbox_post(token->mailbox, &post->mail);
+    if (err < 0) {
+        tc_deferred_unref(token);
+        tc__free(post);
+    }
+    return err;
+}

@@ -1,0 +1,384 @@
+/*
+ * request_output.c - what handlers write. (Tornado: write, flush, finish, set_status, set_header, redirect)
+ *
+ * Output is a list of segments: text that was copied goes into blocks of the loop's pool, large texts into memory of their
+ * own, what is lent or given stays where it is. A flush hands the list to the exchange, with the ownership of each segment,
+ * so that a long answer never gathers in the request. Nothing is copied twice, but small pieces into the stream's cork.
+ */
+#include "web/request_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "util/alloc_internal.h"
+#include "util/error_internal.h"
+#include "util/log_internal.h"
+
+struct tc__outblock {
+    tc__pool_t *pool; /* NULL: from the allocator */
+    size_t used, capacity;
+    char data[];
+};
+
+enum { FIRST_SEGMENTS = 4 };
+
+static const char content_type[] = "Content-Type", text_html[] = "text/html; charset=UTF-8";
+
+/* ---- Segments ---- */
+
+static void nothing_to_free(void *owner) {
+    (void)owner;
+}
+
+static void free_outblock(void *owner) {
+    tc__outblock_t *block = owner;
+    if (block->pool)
+        tc__pool_put(block->pool, block);
+    else
+        tc__free(block);
+}
+
+static tc__outblock_t *new_outblock(tc_request_t *req, size_t len) {
+    const size_t in_pool = TC__BLOCK_SIZE - sizeof(tc__outblock_t);
+    tc__pool_t *pool = len <= in_pool ? &req->in->loop->pool : NULL;
+    if (!pool && len > SIZE_MAX - sizeof(tc__outblock_t))
+        return NULL;
+    tc__outblock_t *block = pool ? tc__pool_get(pool) : tc__malloc(sizeof *block + len);
+    if (block) {
+        block->pool = pool;
+        block->used = 0;
+        block->capacity = pool ? in_pool : len;
+    }
+    return block;
+}
+
+static void release(tc__segment_t *segment) {
+    if (segment->free_fn)
+        segment->free_fn(segment->owner);
+}
+
+/* Takes the segment also on failure. */
+static int add_segment(tc_request_t *req, tc_bytes_t bytes, tc_free_fn free_fn, void *owner) {
+    tc__segment_t segment = { bytes, free_fn, owner };
+    if (req->segment_count == req->segment_capacity) {
+        uint32_t capacity = req->segment_capacity ? 2 * req->segment_capacity : FIRST_SEGMENTS;
+        tc__segment_t *segments = tc__arena_realloc(tc__request_arena(req), req->segments,
+                                                    req->segment_capacity * sizeof *segments,
+                                                    capacity * sizeof *segments);
+        if (!segments) {
+            release(&segment);
+            return TC_ENOMEM;
+        }
+        req->segments = segments;
+        req->segment_capacity = capacity;
+    }
+    req->segments[req->segment_count++] = segment;
+    req->open_block = NULL;
+    return 0;
+}
+
+/* Room for `len` more bytes of copied text, at the end of the output. */
+static char *room_for(tc_request_t *req, size_t len) {
+    tc__outblock_t *block = req->open_block;
+    if (block && len <= block->capacity - block->used)
+        return block->data + block->used;
+    block = new_outblock(req, len);
+    if (!block || add_segment(req, tc_bytes(block->data, 0), free_outblock, block) < 0)
+        return NULL;
+    req->open_block = block;
+    return block->data;
+}
+
+static void commit(tc_request_t *req, size_t len) {
+    req->open_block->used += len;
+    req->segments[req->segment_count - 1].bytes.len += len;
+}
+
+void tc__request_output_init(tc_request_t *req) {
+    tc__headers_init(&req->headers);
+}
+
+void tc__request_drop_output(tc_request_t *req) {
+    for (uint32_t i = 0; i < req->segment_count; i++)
+        release(&req->segments[i]);
+    req->segment_count = 0;
+    req->open_block = NULL;
+}
+
+/* ---- Headers ---- */
+
+void tc__request_default_headers(tc_request_t *req) {
+    if (!tc__headers_append(&req->headers, tc__request_arena(req), tc_bytes(content_type, sizeof content_type - 1),
+                            tc_bytes(text_html, sizeof text_html - 1)))
+        tc__request_keep_error(req, TC_ENOMEM);
+    if (req->endpoint->handler.set_default_headers) {
+        int err = req->endpoint->handler.set_default_headers(req);
+        if (err < 0)
+            tc__request_keep_error(req, err);
+    }
+}
+
+/* 0 if the answer's head may still change. */
+static int check_open(tc_request_t *req, const char *verb) {
+    if (!req)
+        return tc__misuse(TC_EINVAL, "%s: the request is NULL", verb);
+    if (req->finished || req->headers_sent) {
+        int err = req->finished ? TC_EALREADY : TC_EBUSY;
+        tc__log(TC__LOG_APPLICATION, TC_LOG_WARNING, req, "%s %s: %s after %s", req->in->method, req->in->uri, verb,
+                req->finished ? "the answer was finished" : "its headers were sent");
+        return tc__request_keep_error(req, tc__fail(err, "%s: the headers are out", verb));
+    }
+    return 0;
+}
+
+int tc_set_status(tc_request_t *req, int status) {
+    TC_TRY(check_open(req, "tc_set_status"));
+    if (status < 200 || status > 599)
+        return tc__request_keep_error(req, tc__misuse(TC_EINVAL, "tc_set_status: %d is not from 200 to 599", status));
+    req->status = status;
+    req->reason = NULL;
+    return 0;
+}
+
+int tc_get_status(const tc_request_t *req) {
+    return req ? req->status : 0;
+}
+
+int tc_set_header(tc_request_t *req, const char *name, const char *value) {
+    TC_TRY(check_open(req, "tc_set_header"));
+    return tc__request_keep_error(req, tc__headers_set(&req->headers, tc__request_arena(req), name, value));
+}
+
+int tc_add_header(tc_request_t *req, const char *name, const char *value) {
+    TC_TRY(check_open(req, "tc_add_header"));
+    return tc__request_keep_error(req, tc__headers_add(&req->headers, tc__request_arena(req), name, value));
+}
+
+int tc_clear_header(tc_request_t *req, const char *name) {
+    TC_TRY(check_open(req, "tc_clear_header"));
+    if (!name)
+        return tc__request_keep_error(req, tc__misuse(TC_EINVAL, "tc_clear_header: the name is NULL"));
+    tc__headers_remove(&req->headers, tc_str(name));
+    return 0;
+}
+
+/* ---- Writing ---- */
+
+static int check_writable(tc_request_t *req, const char *verb) {
+    if (!req)
+        return tc__misuse(TC_EINVAL, "%s: the request is NULL", verb);
+    if (!req->finished)
+        return 0;
+    if (!req->exchange && req->end_err < 0)
+        return TC_ECLOSED; /* the client is gone; nothing the handler did */
+    tc__log(TC__LOG_APPLICATION, TC_LOG_WARNING, req, "%s %s: %s after the answer was finished", req->in->method,
+            req->in->uri, verb);
+    return tc__request_keep_error(req, tc__fail(TC_EALREADY, "%s: the answer was finished", verb));
+}
+
+int tc_write_bytes(tc_request_t *req, tc_bytes_t bytes) {
+    TC_TRY(check_writable(req, "tc_write"));
+    if (bytes.len == 0)
+        return 0;
+    char *room = room_for(req, bytes.len);
+    if (!room)
+        return tc__request_keep_error(req, TC_ENOMEM);
+    memcpy(room, bytes.data, bytes.len);
+    commit(req, bytes.len);
+    return 0;
+}
+
+int tc_write(tc_request_t *req, const char *text) {
+    if (!text)
+        return tc__request_keep_error(req, tc__misuse(TC_EINVAL, "tc_write: the text is NULL"));
+    return tc_write_bytes(req, tc_bytes(text, strlen(text)));
+}
+
+/* Formatted where it stays: into the open block if it fits there, measured first if it does not. */
+static int write_formatted(tc_request_t *req, const char *fmt, va_list args) {
+    tc__outblock_t *block = req->open_block;
+    size_t room = block ? block->capacity - block->used : 0;
+    va_list again;
+    va_copy(again, args);
+    int len = vsnprintf(room ? block->data + block->used : NULL, room, fmt, args);
+    if (len < 0) {
+        va_end(again);
+        return tc__misuse(TC_EINVAL, "tc_writef: the format failed");
+    }
+    if ((size_t)len >= room) {
+        char *out = room_for(req, (size_t)len + 1); /* vsnprintf writes a NUL as well */
+        if (!out) {
+            va_end(again);
+            return TC_ENOMEM;
+        }
+        vsnprintf(out, (size_t)len + 1, fmt, again);
+    }
+    va_end(again);
+    commit(req, (size_t)len);
+    return 0;
+}
+
+int tc_writef(tc_request_t *req, const char *fmt, ...) {
+    TC_TRY(check_writable(req, "tc_writef"));
+    if (!fmt)
+        return tc__request_keep_error(req, tc__misuse(TC_EINVAL, "tc_writef: the format is NULL"));
+    va_list args;
+    va_start(args, fmt);
+    int err = write_formatted(req, fmt, args);
+    va_end(args);
+    return tc__request_keep_error(req, err);
+}
+
+int tc_write_owned(tc_request_t *req, tc_bytes_t bytes, tc_free_fn free_owner, void *owner) {
+    int err = check_writable(req, "tc_write_owned");
+    tc_free_fn free_fn = free_owner ? free_owner : nothing_to_free;
+    if (err < 0 || bytes.len == 0) {
+        free_fn(owner);
+        return err;
+    }
+    return tc__request_keep_error(req, add_segment(req, bytes, free_fn, owner));
+}
+
+int tc_write_borrowed(tc_request_t *req, tc_bytes_t bytes) {
+    return tc_write_owned(req, bytes, nothing_to_free, NULL);
+}
+
+/* ---- Sending ---- */
+
+/* A 204 or 304 has no body, and nothing that describes one. */
+static void strip_body(tc_request_t *req) {
+    if (req->segment_count > 0)
+        tc__log(TC__LOG_APPLICATION, TC_LOG_WARNING, req, "%s %s: a %d has no body; what was written is dropped",
+                req->in->method, req->in->uri, req->status);
+    tc__request_drop_output(req);
+    tc__headers_remove(&req->headers, tc_str("Content-Type"));
+    tc__headers_remove(&req->headers, tc_str("Content-Encoding"));
+    tc__headers_remove(&req->headers, tc_str("Content-Language"));
+}
+
+static int send_output(tc_request_t *req, bool last) {
+    if (!req->exchange)
+        return TC_ECLOSED;
+    if (req->status == 204 || req->status == 304)
+        strip_body(req);
+    size_t count = req->segment_count;
+    req->segment_count = 0; /* they belong to the exchange now */
+    req->open_block = NULL;
+    if (req->headers_sent)
+        return req->exchange->vtable->write(req->exchange, req->segments, count, last);
+    req->headers_sent = true;
+    tc__response_head_t head = { req->status, req->reason, &req->headers };
+    return req->exchange->vtable->respond(req->exchange, &head, req->segments, count, last);
+}
+
+int tc_flush(tc_request_t *req) {
+    TC_TRY(check_writable(req, "tc_flush"));
+    tc__request_enter(req);
+    int err = req->kept_error;
+    if (err == 0)
+        err = tc__request_keep_error(req, send_output(req, false));
+    tc__request_leave(req);
+    return err;
+}
+
+int tc_finish(tc_request_t *req) {
+    if (!req)
+        return tc__misuse(TC_EINVAL, "tc_finish: the request is NULL");
+    if (req->finished)
+        return check_writable(req, "tc_finish");
+    tc__request_enter(req);
+    int err = req->kept_error;
+    if (err != 0 && req->exchange) {
+        tc__request_fail(req, err);
+    } else {
+        tc__request_set_finished(req);
+        err = send_output(req, true);
+    }
+    tc__request_leave(req);
+    return err;
+}
+
+bool tc_writable(const tc_request_t *req) {
+    return req && req->exchange &&
+           req->exchange->vtable->queued(req->exchange) <= req->exchange->vtable->output_mark(req->exchange);
+}
+
+/* ---- Pressure ---- */
+
+void tc__request_wake_drained(tc_request_t *req, int err) {
+    while (req->drained) {
+        tc__drained_waiter_t *waiter = req->drained;
+        req->drained = waiter->next;
+        if (err < 0)
+            tc_future_set_error(waiter->future, err, NULL);
+        else
+            tc_future_set_result(waiter->future, NULL, NULL);
+        tc_future_unref(waiter->future);
+        tc__free(waiter);
+    }
+}
+
+static tc_future_t *completed(tc_future_t *future, int err) {
+    if (err < 0)
+        tc_future_set_error(future, err, NULL);
+    else
+        tc_future_set_result(future, NULL, NULL);
+    return future;
+}
+
+tc_future_t *tc_drained(tc_request_t *req) {
+    tc_future_t *future = req ? tc_future_new(req->in->loop) : NULL;
+    if (!future)
+        return NULL;
+    if (!req->exchange)
+        return completed(future, TC_ECLOSED);
+    if (tc_writable(req))
+        return completed(future, 0);
+    tc__drained_waiter_t *waiter = tc__malloc(sizeof *waiter);
+    if (!waiter)
+        return completed(future, TC_ENOMEM);
+    waiter->next = req->drained;
+    waiter->future = tc_future_ref(future);
+    req->drained = waiter;
+    return future;
+}
+
+/* ---- Redirects ---- */
+
+static bool may_stand_in_url(unsigned char c) {
+    return c > 0x20 && c < 0x7f && c != '"' && c != '<' && c != '>' && c != '\\' && c != '^' && c != '`' && c != '{' &&
+           c != '|' && c != '}';
+}
+
+/* Location takes a URI reference: what may not stand in one is percent-encoded, "%" is taken to be encoded already. */
+static char *encode_location(tc_request_t *req, const char *url) {
+    static const char hex[] = "0123456789ABCDEF";
+    char *out = tc_alloc(req, 3 * strlen(url) + 1), *at = out;
+    if (!out)
+        return NULL;
+    for (const unsigned char *c = (const unsigned char *)url; *c; c++) {
+        if (may_stand_in_url(*c)) {
+            *at++ = (char)*c;
+        } else {
+            *at++ = '%';
+            *at++ = hex[*c >> 4];
+            *at++ = hex[*c & 15];
+        }
+    }
+    *at = '\0';
+    return out;
+}
+
+int tc_redirect(tc_request_t *req, const char *url, int status) {
+    TC_TRY(check_open(req, "tc_redirect"));
+    if (!url || (status != 0 && (status < 300 || status > 399)))
+        return tc__request_keep_error(req, tc__misuse(TC_EINVAL, "tc_redirect: a url and a status from 300 to 399 (or 0) "
+                                                                 "are wanted"));
+    char *location = encode_location(req, url);
+    if (!location)
+        return tc__request_keep_error(req, TC_ENOMEM);
+    TC_TRY(tc_set_status(req, status ? status : 302));
+    TC_TRY(tc_set_header(req, "Location", location));
+    tc__request_drop_output(req);
+    return tc_finish(req);
+}

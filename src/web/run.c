@@ -1,0 +1,113 @@
+/*
+ * run.c - an application as a whole program, and an application on a server. (Tornado: Application.listen, IOLoop.start)
+ *
+ * tc_application_run owns main: it makes a loop and a server, raises the limit of descriptors, and turns SIGINT and SIGTERM
+ * into a drain. Whatever goes wrong before it serves is logged in words, for few programs would print them.
+ */
+#include <string.h>
+#include <sys/resource.h>
+
+#include <signal.h>
+
+#include <tornadoc/web.h>
+
+#include "http/httpserver_internal.h"
+#include "util/error_internal.h"
+#include "util/log_internal.h"
+#include "web/application_internal.h"
+
+enum { DEFAULT_PORT = 8888, DEFAULT_DRAIN_MS = 30000 };
+
+int tc_httpserver_new(tc_httpserver_t **out, tc_ioloop_t *loop, tc_application_t *app,
+                      const tc_httpserver_options_t *options) {
+    if (!out)
+        return tc__misuse(TC_EINVAL, "tc_httpserver_new: the place for the server is NULL");
+    TC_TRY(tc__application_ready(app));
+    int err = tc__httpserver_new(out, loop, options, &tc__application_delegate, tc__application_ref(app),
+                                 tc__application_unref);
+    if (err < 0)
+        tc_application_free(app);
+    return err;
+}
+
+typedef struct {
+    tc_ioloop_t *loop;
+    tc_httpserver_t *server;
+    uint64_t drain_ms;
+    bool draining;
+    int err;
+} run_t;
+
+static void on_drained(tc_httpserver_t *server, int err, void *user_data) {
+    (void)server;
+    run_t *run = user_data;
+    run->err = err;
+    tc_ioloop_stop(run->loop);
+}
+
+/* The first signal drains, the second cuts. */
+static void on_signal(tc_ioloop_t *loop, int signum, void *user_data) {
+    (void)signum;
+    run_t *run = user_data;
+    int err = tc_httpserver_drain(run->server, run->draining ? 0 : run->drain_ms, run->draining ? NULL : on_drained, run);
+    run->draining = true;
+    if (err < 0)
+        tc_ioloop_stop(loop);
+}
+
+/* As many connections as the system allows; not being allowed to is no failure. */
+static void raise_descriptor_limit(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == limit.rlim_max)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static int check_options(const tc_run_options_t *options) {
+    if (!tc__all_zero(options->reserved, sizeof options->reserved))
+        return tc__misuse(TC_EINVAL, "tc_run_options_t: `reserved` must be zero");
+    return 0;
+}
+
+static int prepare(run_t *run, tc_application_t *app, const tc_run_options_t *options) {
+    raise_descriptor_limit();
+    TC_TRY(tc_ioloop_new(&run->loop));
+    TC_TRY(tc_httpserver_new(&run->server, run->loop, app, options->server));
+    TC_TRY(tc_httpserver_listen(run->server, options->address, options->port ? options->port : DEFAULT_PORT));
+    if (options->no_signals)
+        return 0;
+    TC_TRY(tc_ioloop_set_signal_callback(run->loop, SIGINT, on_signal, run));
+    return tc_ioloop_set_signal_callback(run->loop, SIGTERM, on_signal, run);
+}
+
+static int serve(run_t *run, const tc_run_options_t *options) {
+    if (options->on_worker_start) {
+        int err = options->on_worker_start(run->loop, options->arg);
+        if (err != 0)
+            return tc__fail(err < 0 ? err : TC_EINVAL, "on_worker_start failed: %d", err);
+    }
+    tc__log(TC__LOG_GENERAL, TC_LOG_INFO, NULL, "serving on port %d", tc_httpserver_port(run->server));
+    int err = tc_ioloop_start(run->loop);
+    if (options->on_worker_stop)
+        options->on_worker_stop(run->loop, options->arg);
+    return err < 0 ? err : run->err;
+}
+
+int tc_application_run(tc_application_t *app, const tc_run_options_t *options) {
+    static const tc_run_options_t defaults;
+    const tc_run_options_t *o = options ? options : &defaults;
+    run_t run = { .drain_ms = o->drain_timeout_ms ? o->drain_timeout_ms : DEFAULT_DRAIN_MS };
+    int err = check_options(o);
+    if (err == 0)
+        err = prepare(&run, app, o);
+    tc_application_free(app); /* the server holds it */
+    if (err == 0)
+        err = serve(&run, o);
+    if (err < 0)
+        tc__log(TC__LOG_GENERAL, TC_LOG_ERROR, NULL, "tc_application_run: %s: %s", tc_strerror(err),
+                err == TC_ETIMEDOUT ? "requests were cut at the drain's deadline" : tc_error_detail());
+    tc_httpserver_free(run.server);
+    tc_ioloop_free(run.loop);
+    return err;
+}
