@@ -340,13 +340,13 @@ bool tc__is_field_value(tc_bytes_t text) {
 }
 
 static bool list_has(tc_bytes_t list, tc_bytes_t token) {
-    const char *at = list.data, *end = list.data + list.len;
-    while (at < end) {
-        const char *comma = memchr(at, ',', (size_t)(end - at));
-        const char *stop = comma ? comma : end;
-        if (tc__bytes_equal_nocase(tc__bytes_trim(tc_bytes(at, (size_t)(stop - at))), token))
+    while (list.len > 0) {
+        const char *comma = memchr(list.data, ',', list.len);
+        size_t len = comma ? (size_t)(comma - list.data) : list.len;
+        if (tc__bytes_equal_nocase(tc__bytes_trim(tc_bytes(list.data, len)), token))
             return true;
-        at = stop + 1;
+        size_t used = comma ? len + 1 : len;
+        list = tc_bytes(list.data + used, list.len - used);
     }
     return false;
 }

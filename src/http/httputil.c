@@ -130,10 +130,11 @@ static size_t span_until(tc_bytes_t text, const char *delimiters) {
     return i;
 }
 
-/* Cut the first `len` bytes off *rest. */
+/* Cut the first `len` bytes off *rest, whose data may be NULL. */
 static tc_bytes_t take(tc_bytes_t *rest, size_t len) {
     tc_bytes_t head = tc_bytes(rest->data, len);
-    *rest = tc_bytes(rest->data + len, rest->len - len);
+    if (len > 0)
+        *rest = tc_bytes(rest->data + len, rest->len - len);
     return head;
 }
 

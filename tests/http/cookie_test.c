@@ -128,6 +128,8 @@ static void too_many_are_refused_before_memory_is_taken(void **state) {
     assert_int_equal(cookies.count, 7);
     assert_int_equal(tc__cookies_parse(&cookies, &arena, tc_str("a=1;path=2;;c=3"), 2), 0);
     assert_int_equal(cookies.count, 2);
+    assert_int_equal(tc__cookies_parse(&cookies, &arena, tc_str(NULL), 0), 0);
+    assert_int_equal(cookies.count, 0);
     tc__arena_deinit(&arena);
 }
 

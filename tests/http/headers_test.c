@@ -364,13 +364,14 @@ static const struct {
     { "with a parameter it is something else", "close;q=1", NULL, false },
     { "an empty field", "", NULL, false },
     { "commas alone", ",,,", "", false },
+    { "no bytes at all", NULL, NULL, false },
 };
 
 static void a_list_of_tokens_is_searched_element_by_element(void **state) {
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
         tc_bytes_t first = exact(tc_str(lists[i].first)), second = exact(tc_str(lists[i].second));
         begin(state);
-        tc__headers_append(&headers, &arena, tc_str("Connection"), first);
+        tc__headers_append(&headers, &arena, tc_str("Connection"), lists[i].first ? first : tc_bytes(NULL, 0));
         append("X", "close");
         if (lists[i].second != NULL)
             tc__headers_append(&headers, &arena, tc_str("connection"), second);

@@ -295,6 +295,7 @@ static void header_values_are_taken_apart(void **state) {
 static void a_callback_ends_the_walk(void **state) {
     (void)state;
     seen_t seen = { .stop_at = 2 };
+    assert_int_equal(tc_query_parse(tc_bytes(NULL, 0), see, &seen), 0);
     assert_int_equal(tc_query_parse(tc_str("a=1&b=2&c=3"), see, &seen), 42);
     assert_string_equal(seen.text, "a>1|b>2");
     seen = (seen_t){ .stop_at = 1 };

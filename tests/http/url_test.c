@@ -198,6 +198,16 @@ static void targets_come_in_four_forms(void **state) {
     }
 }
 
+static void what_has_no_bytes_is_refused(void **state) {
+    (void)state;
+    tc_bytes_t host, nothing = { NULL, 0 };
+    tc__target_t target;
+    int port;
+    assert_int_equal(tc__host_parse(nothing, &host, &port), TC_EINVAL);
+    assert_int_equal(tc__target_parse(nothing, false, &target), TC_EINVAL);
+    assert_int_equal(tc__target_parse(nothing, true, &target), TC_EINVAL);
+}
+
 static void every_prefix_of_a_target_is_read_within_its_bounds(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof targets / sizeof *targets; i++) {
@@ -297,6 +307,7 @@ int main(void) {
         cmocka_unit_test(hosts_are_parsed_strictly),
         cmocka_unit_test(every_prefix_of_a_host_is_read_within_its_bounds),
         cmocka_unit_test(targets_come_in_four_forms),
+        cmocka_unit_test(what_has_no_bytes_is_refused),
         cmocka_unit_test(every_prefix_of_a_target_is_read_within_its_bounds),
         cmocka_unit_test(every_byte_but_visible_ascii_is_refused_in_a_target),
         cmocka_unit_test(percent_sequences_are_decoded_once),
