@@ -362,3 +362,7 @@ void tc__executor_loop_closing(tc_ioloop_t *loop) {
             free_job(job);
     }
 }
+
+bool tc__ioloop_has_jobs(const tc_ioloop_t *loop) {
+    return !tc__list_empty(&loop->p->jobs);
+}

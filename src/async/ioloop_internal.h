@@ -80,6 +80,8 @@ int tc__mailbox_post(tc__mailbox_t *box, struct tc__mail *mail);
 int tc__ioloop_new_virtual(tc_ioloop_t **out); /* starts at 1,000,000 ms */
 /* Run what is ready, then step the clock from timer to timer up to now + ms, running what becomes ready on the way. */
 void tc__ioloop_advance(tc_ioloop_t *loop, uint64_t ms);
+/* Are jobs of this loop with an executor, so that something will come without the clock moving? */
+bool tc__ioloop_has_jobs(const tc_ioloop_t *loop);
 /* One turn of the loop; waits for an event if `wait`. @return whether anything is left to wait for */
 bool tc__ioloop_turn(tc_ioloop_t *loop, bool wait);
 

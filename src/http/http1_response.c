@@ -255,7 +255,7 @@ static int respond(tc__exchange_t *exchange, const tc__response_head_t *head, co
     tc__http1connection_t *connection = of(exchange);
     tc__http1_message_t *message = connection->message;
     size_t len = total_len(body, count);
-    bool with_length;
+    bool with_length = false;
     if (!message || message->responded) {
         release(body, count);
         return TC_EALREADY;

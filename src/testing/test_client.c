@@ -7,6 +7,7 @@
 #include <tornadoc/testing.h>
 
 #include <llhttp.h>
+#include <poll.h>
 #include <string.h>
 
 #include "http/headers_internal.h"
@@ -16,6 +17,8 @@
 #include "util/buffer_internal.h"
 #include "util/error_internal.h"
 #include "util/log_internal.h"
+
+enum { REAL_WAIT_MS = 5000, VIRTUAL_WAIT_MS = 24 * 3600 * 1000 };
 
 struct tc_http_response {
     int status;
@@ -255,30 +258,39 @@ const tc_http_response_t *tc_test_client_response(tc_test_client_t *client, int 
     return fetch && fetch->complete ? &fetch->response : NULL;
 }
 
-/* To the next timer; false: there is none. Deadlines of connections are timers too, so a hung request ends some time. */
-static bool step_clock(tc_ioloop_t *loop) {
+/* To the next timer; false: there is none, or none within the time that a test is given. */
+static bool step_clock(tc_ioloop_t *loop, uint64_t end) {
     uint64_t next = tc__timer_wheel_next(&loop->wheel), now = tc__ioloop_now(loop);
-    if (next == UINT64_MAX)
+    if (next == UINT64_MAX || next > end)
         return false;
     tc__ioloop_advance(loop, next > now ? next - now : 0);
     return true;
+}
+
+/* A thread of the program's own may have a token and post to the loop, in real time. */
+static bool wait_for_threads(tc_ioloop_t *loop) {
+    struct pollfd backend = { .fd = uv_backend_fd(loop->uv), .events = POLLIN };
+    return poll(&backend, 1, REAL_WAIT_MS) > 0;
 }
 
 const tc_http_response_t *tc_test_client_fetch(tc_test_client_t *client, const char *path,
                                                const tc_fetch_options_t *options) {
     int id = tc_test_client_start(client, path, options);
     fetch_t *fetch = id < 0 ? NULL : find(client, id);
+    uint64_t end = fetch ? tc__ioloop_now(client->loop) + VIRTUAL_WAIT_MS : 0;
     while (fetch && !fetch->complete && !fetch->failed) {
-        if (tc__ioloop_busy(client->loop)) /* threads work for it, in real time */
+        if (tc__ioloop_has_jobs(client->loop))
             tc__ioloop_turn(client->loop, true);
-        else if (!step_clock(client->loop))
+        else if (!step_clock(client->loop, end) && !wait_for_threads(client->loop))
             break;
         tc__ioloop_advance(client->loop, 0);
     }
     if (!fetch || fetch->complete)
         return fetch ? &fetch->response : NULL;
-    tc__fail(fetch->failed ? TC_ECLOSED : TC_ETIMEDOUT, fetch->failed ? "%s: the connection was cut" : "%s: no answer ever comes",
-             path);
+    if (fetch->failed)
+        tc__fail(TC_ECLOSED, "%s: the connection was cut", path);
+    else
+        tc__fail(TC_ETIMEDOUT, "%s: no answer came", path);
     return NULL;
 }
 
