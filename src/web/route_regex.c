@@ -414,6 +414,8 @@ static bool run(tc__regex_t *regex, tc_bytes_t path, tc_bytes_t *captures) {
 }
 
 bool tc__regex_match(tc__regex_t *regex, tc_bytes_t path, tc_bytes_t *captures) {
+    if (path.len == 0)
+        path.data = ""; /* a NULL would be one for the captures, too */
     if (path.len < regex->prefix || memcmp(path.data, regex->literal, regex->prefix) != 0)
         return false;
     for (size_t i = 0; i < TC__MAX_CAPTURES; i++)

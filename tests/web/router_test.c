@@ -493,6 +493,16 @@ static void a_path_may_hold_any_byte(void **state) {
     tc__routes_free(routes, NULL);
 }
 
+static void an_empty_path_needs_no_bytes(void **state) {
+    (void)state;
+    tc__routes_t *routes = routes_of("/ /{x:*} ~/b ~(.*)");
+    tc__match_t found;
+    tc__routes_match(routes, tc_bytes(NULL, 0), tc_bytes(NULL, 0), &found);
+    assert_string_equal(found.route->pattern, "(.*)");
+    assert_non_null(found.captures[0].data);
+    tc__routes_free(routes, NULL);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finds_the_route_of_a_path),
@@ -510,6 +520,7 @@ int main(void) {
         cmocka_unit_test(a_long_segment_is_read_once),
         cmocka_unit_test(the_deepest_pattern_looks_no_further),
         cmocka_unit_test(a_path_may_hold_any_byte),
+        cmocka_unit_test(an_empty_path_needs_no_bytes),
     };
     return cmocka_run_group_tests_name("router", tests, NULL, NULL);
 }
