@@ -1,6 +1,7 @@
 /* ioloop_test.c - the loop: its ready queue, start and stop, adopted loops, what it carries, its end. */
 #include "async/async_test.h"
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -366,6 +367,20 @@ static void a_loop_needs_somewhere_to_go_and_something_to_adopt(void **state) {
     assert_null(loop);
 }
 
+static void without_descriptors_there_is_no_loop_but_a_reason(void **state) {
+    (void)state;
+    tc_ioloop_t *loop = NULL;
+    struct rlimit limit, none = { 0, 0 };
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    none.rlim_max = limit.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    int err = tc_ioloop_new(&loop);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_int_equal(err, UV_EMFILE);
+    assert_null(loop);
+    assert_non_null(strstr(tc_error_detail(), "too many open files"));
+}
+
 /* ---- What a loop carries ---- */
 
 static void data_is_freed_when_it_is_set_anew_and_with_the_loop(void **state) {
@@ -586,6 +601,7 @@ int main(void) {
         TEST(freeing_a_loop_delivers_what_is_queued_in_front_and_behind),
         TEST(two_of_our_loops_share_one_of_the_program),
         TEST(a_loop_needs_somewhere_to_go_and_something_to_adopt),
+        TEST(without_descriptors_there_is_no_loop_but_a_reason),
         TEST(data_is_freed_when_it_is_set_anew_and_with_the_loop),
         TEST(locals_go_from_the_upper_layers_down),
         TEST(callbacks_owed_run_while_the_loop_still_works),
