@@ -27,10 +27,12 @@ static bool next_chunk(tc_bytes_t *rest, tc_bytes_t *chunk) {
 }
 
 static bool is_attribute(tc_bytes_t name) {
-    static const char *const attributes[] = { "expires", "path",    "comment",  "domain",  "max-age",
-                                              "secure",  "version", "httponly", "samesite" };
+    static const tc_bytes_t attributes[] = {
+        { "expires", 7 }, { "path", 4 },    { "comment", 7 },  { "domain", 6 },   { "max-age", 7 },
+        { "secure", 6 },  { "version", 7 }, { "httponly", 8 }, { "samesite", 8 },
+    };
     for (size_t i = 0; i < sizeof attributes / sizeof *attributes; i++) {
-        if (tc__bytes_equal_nocase(name, tc_str(attributes[i])))
+        if (attributes[i].len == name.len && tc__bytes_equal_nocase(attributes[i], name))
             return true;
     }
     return false;

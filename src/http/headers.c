@@ -135,7 +135,8 @@ static inline bool same_name(const char *name, const char *want, size_t len) {
     return same_word(load16(name), load16(want)) && same_word(load16(name + len - 2), load16(want + len - 2));
 }
 
-tc__header_id_t tc__header_id(const char *name, size_t len) {
+/* Inline, since append runs for each header of each request: it saves it a call and the registers around it. */
+static inline tc__header_id_t find_id(const char *name, size_t len) {
     if (len < 2 || len > LONGEST_KNOWN)
         return TC__HEADER_OTHER;
     unsigned id = candidates[len][LETTER((unsigned char)name[0])];
@@ -144,6 +145,10 @@ tc__header_id_t tc__header_id(const char *name, size_t len) {
     if (id == TC__HEADER_ACCEPT_ENCODING && LETTER(name[7]) == LETTER('l'))
         id = TC__HEADER_ACCEPT_LANGUAGE;
     return same_name(name, known_names[id], len) ? (tc__header_id_t)id : TC__HEADER_OTHER;
+}
+
+tc__header_id_t tc__header_id(const char *name, size_t len) {
+    return find_id(name, len);
 }
 
 void tc__headers_init(tc__headers_t *headers) {
@@ -168,23 +173,34 @@ static bool grow(tc__headers_t *headers, tc__arena_t *arena) {
     return true;
 }
 
-tc__header_t *tc__headers_append(tc__headers_t *headers, tc__arena_t *arena, tc_bytes_t name, tc_bytes_t value) {
+static inline tc__header_t *append(tc__headers_t *headers, tc_bytes_t name, tc_bytes_t value) {
+    tc__header_t *header = &headers->items[headers->count++];
+    header->name = name.data;
+    header->value = value.data;
+    header->value_len = (uint32_t)value.len;
+    header->name_len = (uint16_t)name.len;
+    header->id = (uint8_t)find_id(name.data, name.len);
+    if (headers->first[header->id] == 0)
+        headers->first[header->id] = headers->count;
+    return header;
+}
+
+/* What seldom happens, out of the way of what always does. */
+static __attribute__((noinline)) tc__header_t *append_slowly(tc__headers_t *headers, tc__arena_t *arena,
+                                                             tc_bytes_t name, tc_bytes_t value) {
     if (name.len > UINT16_MAX || value.len > UINT32_MAX) {
         arena->failed = true;
         return NULL;
     }
     if (headers->count == headers->capacity && !grow(headers, arena))
         return NULL;
+    return append(headers, name, value);
+}
 
-    tc__header_t *header = &headers->items[headers->count++];
-    header->name = name.data;
-    header->value = value.data;
-    header->value_len = (uint32_t)value.len;
-    header->name_len = (uint16_t)name.len;
-    header->id = (uint8_t)tc__header_id(name.data, name.len);
-    if (headers->first[header->id] == 0)
-        headers->first[header->id] = headers->count;
-    return header;
+tc__header_t *tc__headers_append(tc__headers_t *headers, tc__arena_t *arena, tc_bytes_t name, tc_bytes_t value) {
+    if (headers->count == headers->capacity || (name.len | value.len) > UINT16_MAX)
+        return append_slowly(headers, arena, name, value);
+    return append(headers, name, value);
 }
 
 static bool has_name(const tc__header_t *header, tc__header_id_t id, tc_bytes_t name) {
