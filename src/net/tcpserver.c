@@ -346,6 +346,12 @@ static int new_listener(tc_tcpserver_t *server, int fd) {
     socklen_t len = sizeof(address);
     if (tc__sys.getsockname(fd, (struct sockaddr *)&address, &len) < 0)
         return tc__fail(-errno, "descriptor %d: %s", fd, strerror(errno));
+#ifdef SO_ACCEPTCONN
+    int listens = 0;
+    socklen_t size = sizeof(listens);
+    if (tc__sys.getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && !listens)
+        return tc__fail(TC_EINVAL, "descriptor %d: the socket does not listen", fd);
+#endif
     listener_t *listener = tc__calloc(1, sizeof(*listener));
     if (!listener)
         return TC_ENOMEM;
