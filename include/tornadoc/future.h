@@ -48,7 +48,7 @@ typedef void (*tc_future_cb)(tc_future_t *future, void *user_data);
  * Run `cb` from the loop once the future is complete; soon, if it already is. The future is borrowed by `cb` and is
  * kept alive until it has run.
  *
- * @return 0; TC_ENOMEM, also for a NULL future: `cb` never runs
+ * @return 0; TC_ENOMEM, also for a NULL future; TC_ECLOSED: its loop was freed. On error `cb` never runs.
  */
 TC_EXTERN int tc_future_on_done(tc_future_t *future, tc_future_cb cb, void *user_data) TC_MUST_CHECK;
 
@@ -71,7 +71,8 @@ TC_EXTERN tc_future_t *tc_future_new(tc_ioloop_t *loop);
  *  is ignored, and frees its result. */
 TC_EXTERN void tc_future_set_result(tc_future_t *future, void *result, tc_free_fn free_result);
 
-/** Failed, with a negative code and, if `message` is not NULL, words of its own (copied). TC_ECANCELED: cancelled. */
+/** Failed, with a negative code (not TC_EAGAIN: that is the status of one that pends) and, if `message` is not NULL,
+ *  words of its own (copied). TC_ECANCELED: cancelled. */
 TC_EXTERN void tc_future_set_error(tc_future_t *future, int err, const char *message);
 
 /** Called at most once, by tc_future_cancel; whether and how the future ends is up to `cb`. Replaces the one before. */
@@ -95,7 +96,9 @@ typedef int (*tc_work_fn)(void *arg, void **out);
 /**
  * Run `fn(arg)` on a thread of `executor`; NULL: the process's, of five threads per CPU. `free_arg` (or NULL) is called
  * on the loop's thread when the work is over, however it ended, and at once if it could not be queued; a result that
- * nobody takes is not freed. `arg` must live until then: a cancelled job that already runs still uses it.
+ * nobody takes is not freed. `arg` must live until then: a cancelled job that already runs still uses it. If the loop is
+ * freed while it runs, `free_arg` is called by the worker in the end; the last loop that used the process's executor
+ * waits for that when it is freed.
  *
  * @return NULL: out of memory, or no loop on this thread
  */

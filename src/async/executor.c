@@ -206,9 +206,9 @@ static int create_thread(uv_thread_t *thread, tc_executor_t *executor) {
 /* Queue it, with one more thread if all that are there have something to do. No thread at all is a failure; fewer than
  * wanted are not. */
 static int enqueue(tc_executor_t *executor, job_t *job) {
-    int err = 0;
     uv_mutex_lock(&executor->mutex);
-    if (executor->queued >= executor->idle && executor->thread_count < executor->max_threads) {
+    int err = executor->ending ? TC_ECLOSED : 0;
+    if (err == 0 && executor->queued >= executor->idle && executor->thread_count < executor->max_threads) {
         err = create_thread(&executor->threads[executor->thread_count], executor);
         if (err == 0)
             executor->thread_count++;
@@ -224,6 +224,12 @@ static int enqueue(tc_executor_t *executor, job_t *job) {
     return err;
 }
 
+static void refuse(tc_executor_t *executor) {
+    uv_mutex_lock(&executor->mutex);
+    executor->ending = true;
+    uv_mutex_unlock(&executor->mutex);
+}
+
 static void take_back_all(tc_executor_t *executor) {
     job_t *job;
     while ((job = pop(executor)) != NULL) {
@@ -234,7 +240,6 @@ static void take_back_all(tc_executor_t *executor) {
 
 static void end_threads(tc_executor_t *executor) {
     uv_mutex_lock(&executor->mutex);
-    executor->ending = true;
     uv_cond_broadcast(&executor->wake);
     uv_mutex_unlock(&executor->mutex);
     for (unsigned i = 0; i < executor->thread_count; i++)
@@ -248,6 +253,7 @@ void tc_executor_free(tc_executor_t *executor) {
         tc__misuse(TC_EBUSY, "tc_executor_free: called by one of its own threads, which cannot wait for itself");
         return;
     }
+    refuse(executor);
     take_back_all(executor);
     end_threads(executor);
     unref_executor(executor);
@@ -329,9 +335,8 @@ static tc_future_t *start(tc_ioloop_t *loop, tc_executor_t *executor, tc_work_fn
     job->arg = arg;
     job->free_arg = free_arg;
     tc_future_t *future = tc_future_ref(job->future);
-    int err = enqueue(executor, job);
-    if (err < 0) {
-        job->status = err;
+    if (enqueue(executor, job) < 0) { /* UV_EAGAIN mostly, which says of a future that it pends */
+        tc_future_set_error(future, TC_ENOMEM, "no thread could be started");
         finish(job, loop);
     }
     return future;

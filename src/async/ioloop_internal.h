@@ -51,13 +51,15 @@ static inline void tc__soon_init(tc__soon_t *soon, void (*fn)(tc__soon_t *soon))
     tc__list_init(&soon->node);
     soon->fn = fn;
 }
-/* Queue it, unless it is queued. It is taken off before fn runs. Entries queued during a pass wait for the next. */
+/* Queue it, unless it is queued. It is taken off before fn runs. Entries queued during a pass wait for the next. In the
+ * last callbacks of a loop's end (its futures', its data's) this and tc__timer_start do nothing. */
 void tc__soon_call(tc_ioloop_t *loop, tc__soon_t *soon);
 void tc__soon_cancel(tc__soon_t *soon); /* harmless if it is not queued */
 
 /* ---- Timers: embedded, in the loop's wheel ---- */
 /* Run timer->fn at or after `when_ms`; a started timer is moved. Takes no memory. Timers by themselves do not keep the
- * program's uv_run going; what should, holds the loop. */
+ * program's uv_run going; what should, holds the loop. Neither does the mailbox: whoever lets other threads post later
+ * holds the loop until then. */
 void tc__timer_start(tc_ioloop_t *loop, tc__timer_t *timer, uint64_t when_ms);
 void tc__timer_stop(tc_ioloop_t *loop, tc__timer_t *timer);
 /* Counted: while held, uv_run of an adopted loop does not return for want of handles (timeouts, sleeps, jobs). */

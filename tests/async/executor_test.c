@@ -323,7 +323,8 @@ static void without_any_thread_the_future_fails_and_with_one_it_is_enough(void *
     }
     tc_future_t *failed = tc_run_in_executor(executor, return_arg, NULL, count_free);
     set_stack_size(size);
-    assert_int_equal(tc_future_status(failed), UV_EAGAIN);
+    assert_int_equal(tc_future_status(failed), TC_ENOMEM);
+    assert_string_equal(tc_future_message(failed), "no thread could be started");
     assert_int_equal(atomic_load(&freed), 1);
 
     tc_future_t *first = tc_run_in_executor(executor, block, NULL, NULL);
