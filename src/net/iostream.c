@@ -537,7 +537,7 @@ int tc_iostream_new(tc_iostream_t **out, tc_ioloop_t *loop, int fd, const tc_ios
         return tc__fail(err, "tc_iostream_new: descriptor %d: %s", fd, tc_strerror(err));
     tc_iostream_t *stream = tc__socket_stream(loop, options);
     if (!stream)
-        return TC_ENOMEM;
+        return tc__fail(TC_ENOMEM, "out of memory for a stream");
     tc__socket_attach(stream, fd, false);
     *out = stream;
     return 0;

@@ -285,7 +285,7 @@ static bool buffer_does(tc_iostream_t *stream) {
 static int start(tc_iostream_t *stream, const tc__stream_ops_t *wanted, tc_bytes_t delimiter) {
     tc__stream_ops_t *ops = tc__iostream_ops(stream);
     if (!ops)
-        return TC_ENOMEM;
+        return tc__fail(TC_ENOMEM, "out of memory for a read");
     ops->kind = wanted->kind;
     ops->partial = wanted->partial;
     ops->len = wanted->len;

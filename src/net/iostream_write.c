@@ -570,7 +570,7 @@ static int write_told(tc_iostream_t *stream, tc__segment_t segment, tc_iostream_
         if (!tc__iostream_open(stream))
             err = TC_ECLOSED;
         else if (!(mark = new_mark(stream, cb, user_data)))
-            err = TC_ENOMEM;
+            err = tc__fail(TC_ENOMEM, "out of memory for a write");
     }
     if (err < 0) {
         release(&segment);
@@ -611,7 +611,7 @@ tc_future_t *tc_iostream_write_future(tc_iostream_t *stream, tc_bytes_t data) {
     if (err == 0 && !tc__iostream_open(stream))
         err = TC_ECLOSED;
     if (err == 0 && !(mark = new_mark(stream, NULL, future)))
-        err = TC_ENOMEM;
+        err = tc__fail(TC_ENOMEM, "out of memory for a write");
     if (err == 0)
         err = write_segment(stream, &(tc__segment_t){ data, NULL, NULL }, mark);
     if (err < 0) {

@@ -180,7 +180,7 @@ int tc_iostream_pair(tc_iostream_t **out_a, tc_iostream_t **out_b, tc_ioloop_t *
     if (!a || !b) {
         tc__iostream_discard(a);
         tc__iostream_discard(b);
-        return TC_ENOMEM;
+        return tc__fail(TC_ENOMEM, "out of memory for a pair of streams");
     }
     a->t.memory.peer = b;
     b->t.memory.peer = a;

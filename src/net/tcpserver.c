@@ -302,7 +302,7 @@ static int new_server(tc_tcpserver_t **out, tc_ioloop_t *loop, const tc_tcpserve
     tc__net_t *net = tc__net(loop);
     tc_tcpserver_t *server = net ? tc__calloc(1, sizeof(*server)) : NULL;
     if (!server)
-        return TC_ENOMEM;
+        return tc__fail(TC_ENOMEM, "out of memory for a server");
     net->on_room = on_room;
     net->drop_servers = drop_servers;
     server->loop = loop;
@@ -341,7 +341,7 @@ int tc_tcpserver_new(tc_tcpserver_t **out, tc_ioloop_t *loop, const tc_tcpserver
 
 static int new_listener(tc_tcpserver_t *server, int fd) {
     if (!server->loop)
-        return TC_ECLOSED;
+        return tc__fail(TC_ECLOSED, "the server's loop was freed");
     struct sockaddr_storage address;
     socklen_t len = sizeof(address);
     if (tc__sys.getsockname(fd, (struct sockaddr *)&address, &len) < 0)
@@ -354,7 +354,7 @@ static int new_listener(tc_tcpserver_t *server, int fd) {
 #endif
     listener_t *listener = tc__calloc(1, sizeof(*listener));
     if (!listener)
-        return TC_ENOMEM;
+        return tc__fail(TC_ENOMEM, "out of memory for a listening socket");
     int err = uv_poll_init(server->loop->uv, &listener->poll, fd); /* makes it non-blocking, too */
     if (err < 0) {
         tc__free(listener);
