@@ -48,6 +48,7 @@ typedef struct {
 typedef struct {
     int status;
     const char *reason;            /* NULL: the usual one */
+    tc_bytes_t content_type;       /* of a Content-Type that is not among the headers; empty: none */
     const tc__headers_t *headers;  /* without Connection and Transfer-Encoding, which are the connection's */
 } tc__response_head_t;
 

@@ -155,6 +155,12 @@ void tc__headers_init(tc__headers_t *headers) {
     memset(headers, 0, sizeof *headers);
 }
 
+void tc__headers_init_in(tc__headers_t *headers, tc__header_t *items, size_t capacity) {
+    memset(headers, 0, sizeof *headers);
+    headers->items = items;
+    headers->capacity = (uint16_t)capacity;
+}
+
 static bool grow(tc__headers_t *headers, tc__arena_t *arena) {
     size_t old = headers->capacity;
     size_t capacity = old ? old * 2 : FIRST_CAPACITY;
@@ -182,6 +188,8 @@ static inline tc__header_t *append(tc__headers_t *headers, tc_bytes_t name, tc_b
     header->id = (uint8_t)find_id(name.data, name.len);
     if (headers->first[header->id] == 0)
         headers->first[header->id] = headers->count;
+    else
+        headers->repeated |= UINT64_C(1) << header->id;
     return header;
 }
 
@@ -266,6 +274,7 @@ static void remove_named(tc__headers_t *headers, tc_bytes_t name, size_t from) {
 
     uint16_t kept = 0;
     memset(headers->first, 0, sizeof headers->first);
+    headers->repeated = 0;
     for (uint16_t i = 0; i < headers->count; i++) {
         if (i >= from && has_name(&headers->items[i], id, name))
             continue;
@@ -273,6 +282,8 @@ static void remove_named(tc__headers_t *headers, tc_bytes_t name, size_t from) {
         uint8_t kept_id = headers->items[kept - 1].id;
         if (headers->first[kept_id] == 0)
             headers->first[kept_id] = kept;
+        else
+            headers->repeated |= UINT64_C(1) << kept_id;
     }
     headers->count = kept;
 }

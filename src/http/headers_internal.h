@@ -64,10 +64,13 @@ typedef struct {
 typedef struct {
     tc__header_t *items;               /* [0, count), in the arena */
     uint16_t count, capacity;
+    uint64_t repeated;                 /* a bit per id that occurs more than once */
     uint16_t first[TC__HEADER_COUNT];  /* index + 1 of the first with that id, 0: none */
 } tc__headers_t;
 
 void tc__headers_init(tc__headers_t *headers);
+/* The same, with room for the first fields; beyond it the table moves to the arena. */
+void tc__headers_init_in(tc__headers_t *headers, tc__header_t *items, size_t capacity);
 
 /* At the end; nothing is copied or checked. NULL: out of memory, or more than fits (65,535 fields, or bytes of a name):
  * then the arena has failed. */
@@ -75,6 +78,10 @@ tc__header_t *tc__headers_append(tc__headers_t *headers, tc__arena_t *arena, tc_
 
 static inline bool tc__headers_has(const tc__headers_t *headers, tc__header_id_t id) {
     return headers->first[id] != 0;
+}
+/* Is there more than one of that id? */
+static inline bool tc__headers_repeated(const tc__headers_t *headers, tc__header_id_t id) {
+    return (headers->repeated >> id & 1) != 0;
 }
 /* The first of that id, or NULL. */
 static inline const tc__header_t *tc__headers_first(const tc__headers_t *headers, tc__header_id_t id) {

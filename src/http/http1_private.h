@@ -50,6 +50,8 @@ typedef struct {
     /* the answer */
     bool responded, answered, chunked, bodiless, persist;
     uint64_t length_left;          /* of the announced Content-Length; TC__LENGTH_UNKNOWN: none was */
+
+    tc__header_t first_fields[16]; /* of the request's table; last, for it is not zeroed */
 } tc__http1_message_t;
 
 struct tc__http1connection {
@@ -69,6 +71,18 @@ struct tc__http1connection {
     bool hangup, eof;             /* FIN was noticed; all before it was given to us */
     bool told_hangup;             /* the delegate knows */
 };
+
+/* What the connections of a loop share. */
+typedef struct {
+    char host[80];                /* the last Host that was found good */
+    size_t host_len, host_name_len;
+    char prefix[400];             /* "HTTP/1.1 200 OK", Server and Date, as they are this second … */
+    size_t prefix_len;
+    int64_t prefix_second;
+    const tc__http1_params_t *prefix_params; /* … for the connections of one server */
+} tc__http1_local_t;
+/* Made with a loop's first connection. NULL: out of memory. */
+tc__http1_local_t *tc__http1_local(tc_ioloop_t *loop);
 
 static inline tc_ioloop_t *tc__http1_loop(const tc__http1connection_t *connection) {
     return tc__iostream_loop(connection->stream);

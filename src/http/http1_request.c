@@ -138,11 +138,14 @@ static tc__http1_message_t *begin_message(tc__http1connection_t *connection) {
     tc__server_request_t *request = tc__server_request_new(tc__http1_loop(connection));
     if (!request)
         return NULL;
-    tc__http1_message_t *message = tc__arena_calloc(&request->arena, sizeof *message);
+    tc__http1_message_t *message = tc__arena_alloc(&request->arena, sizeof *message);
     if (!message) {
         tc__server_request_free(request);
         return NULL;
     }
+    memset(message, 0, offsetof(tc__http1_message_t, first_fields));
+    tc__headers_init_in(&request->headers, message->first_fields,
+                        sizeof message->first_fields / sizeof message->first_fields[0]);
     llhttp_init(&message->parser, HTTP_REQUEST, &settings);
     message->parser.data = message;
     message->request = request;
@@ -194,11 +197,18 @@ static int gather(tc__http1_message_t *message, const char *at, size_t len) {
 
 /* ---- The head: what it says ---- */
 
+static tc_bytes_t method_name(uint8_t llhttp_method) {
+    switch (llhttp_method) {
+    case HTTP_GET: return tc_bytes("GET", 3);
+    case HTTP_POST: return tc_bytes("POST", 4);
+    default: return tc_str(llhttp_method_name((llhttp_method_t)llhttp_method));
+    }
+}
+
 /* "GET /x HTTP/1.1\r\n" to the byte. llhttp passes two spaces, other protocols' names, other versions and none. */
 static int check_request_line(const tc__http1_message_t *message, const char *head) {
-    const char *method = llhttp_method_name((llhttp_method_t)message->parser.method);
-    size_t method_len = strlen(method);
-    if (message->url.data != head + method_len + 1 || memcmp(head, method, method_len) != 0)
+    tc_bytes_t method = method_name(message->parser.method);
+    if (message->url.data != head + method.len + 1 || memcmp(head, method.data, method.len) != 0)
         return 400;
     const char *version = message->url.data + message->url.len;
     if (memcmp(version, " HTTP/", 6) != 0)
@@ -214,9 +224,27 @@ static int check_transfer_encoding(const tc__server_request_t *request) {
     if (!field)
         return 0;
     if (request->http_minor == 0 || field->value_len == 0 ||
-        tc__headers_find(&request->headers, tc_bytes(field->name, field->name_len), field))
+        tc__headers_repeated(&request->headers, TC__HEADER_TRANSFER_ENCODING))
         return 400;
     return tc__bytes_equal_nocase(tc_bytes(field->value, field->value_len), tc_str("chunked")) ? 0 : 501;
+}
+
+/* A server hears the same few hosts all day: the last good one of the loop is not taken apart again. */
+static bool parse_host(tc_ioloop_t *loop, tc_bytes_t value, tc_bytes_t *host) {
+    tc__http1_local_t *local = tc__ioloop_local(loop, TC__LOCAL_HTTP);
+    if (value.len == local->host_len && memcmp(value.data, local->host, value.len) == 0 && value.len > 0) {
+        *host = tc_bytes(value.data, local->host_name_len);
+        return true;
+    }
+    int port;
+    if (tc__host_parse(value, host, &port) < 0)
+        return false;
+    if (value.len <= sizeof local->host && host->data == value.data) {
+        memcpy(local->host, value.data, value.len);
+        local->host_len = value.len;
+        local->host_name_len = host->len;
+    }
+    return true;
 }
 
 /* RFC 9112 section 3.2: exactly one Host on 1.1, at most one on 1.0; an absolute target's authority goes before it. */
@@ -224,15 +252,14 @@ static int check_host(tc__server_request_t *request) {
     const tc__header_t *field = tc__headers_first(&request->headers, TC__HEADER_HOST);
     if (!field && request->http_minor > 0)
         return 400;
-    if (field && tc__headers_find(&request->headers, tc_bytes(field->name, field->name_len), field))
+    if (tc__headers_repeated(&request->headers, TC__HEADER_HOST))
         return 400;
-    int port;
     tc_bytes_t host = tc_bytes("", 0), value = field ? tc_bytes(field->value, field->value_len) : host;
-    if (field && tc__host_parse(value, &host, &port) < 0)
+    if (field && !parse_host(request->loop, value, &host))
         return 400;
     if (request->target.form == TC__TARGET_ABSOLUTE) {
         value = request->target.authority;
-        if (tc__host_parse(value, &host, &port) < 0)
+        if (!parse_host(request->loop, value, &host))
             return 400;
     }
     request->host = value;
@@ -262,6 +289,8 @@ static int check_expect(tc__http1_message_t *message) {
 }
 
 static bool wants_keep_alive(const tc__server_request_t *request) {
+    if (!tc__headers_has(&request->headers, TC__HEADER_CONNECTION))
+        return request->http_minor > 0;
     if (tc__headers_list_has(&request->headers, TC__HEADER_CONNECTION, "close"))
         return false;
     return request->http_minor > 0 || tc__headers_list_has(&request->headers, TC__HEADER_CONNECTION, "keep-alive");
@@ -302,7 +331,7 @@ static int understand_head(tc__http1_message_t *message, char *head) {
     if ((size_t)(message->url.data + message->url.len - head) + strlen(" HTTP/1.1") > params->max_request_line)
         return 414;
     request->http_minor = parser->http_minor;
-    request->method = llhttp_method_name((llhttp_method_t)parser->method);
+    request->method = method_name(parser->method).data;
     request->method_id = method_of(parser->method);
     request->uri = message->url.data;
     request->remote = message->connection->peer;

@@ -18,7 +18,7 @@
 #include "util/error_internal.h"
 #include "util/log_internal.h"
 
-enum { MAX_SKIPPED_BODY = 64 * 1024 };
+enum { MAX_SKIPPED_BODY = 64 * 1024, MAX_WHOLE = 4096 };
 
 static tc__http1connection_t *of(const tc__exchange_t *exchange) {
     return tc__container_of(exchange, tc__http1connection_t, exchange);
@@ -46,8 +46,6 @@ static size_t total_len(const tc__segment_t *body, size_t count) {
 /* ---- The head ---- */
 
 static char *put_status_line(char *out, int status, const char *reason) {
-    if (status == 200 && !reason)
-        return PUT(out, "HTTP/1.1 200 OK\r\n");
     if (!reason)
         reason = tc_http_reason(status);
     out = PUT(out, "HTTP/1.1 ");
@@ -57,19 +55,46 @@ static char *put_status_line(char *out, int status, const char *reason) {
     return PUT(out, "\r\n");
 }
 
-static char *put_server_and_date(char *out, tc__http1connection_t *connection, const tc__headers_t *headers) {
-    tc_bytes_t server = connection->params->server_name;
-    if (server.len > 0 && !(headers && tc__headers_has(headers, TC__HEADER_SERVER))) {
-        out = PUT(out, "Server: ");
-        out = put(out, server.data, server.len);
-        out = PUT(out, "\r\n");
+static char *put_server(char *out, tc_bytes_t server) {
+    if (server.len == 0)
+        return out;
+    out = PUT(out, "Server: ");
+    out = put(out, server.data, server.len);
+    return PUT(out, "\r\n");
+}
+
+static char *put_date(char *out, tc_ioloop_t *loop) {
+    out = PUT(out, "Date: ");
+    out = put(out, tc__ioloop_date(loop), TC__DATE_LEN);
+    return PUT(out, "\r\n");
+}
+
+/* The first lines of nearly every answer, made once a second. */
+static char *put_usual_prefix(char *out, tc__http1connection_t *connection) {
+    tc_ioloop_t *loop = tc__http1_loop(connection);
+    tc__http1_local_t *local = tc__ioloop_local(loop, TC__LOCAL_HTTP);
+    tc__ioloop_date(loop);
+    if (local->prefix_second != loop->date.seconds || local->prefix_params != connection->params) {
+        char *end = put_status_line(local->prefix, 200, NULL);
+        end = put_server(end, connection->params->server_name);
+        end = put_date(end, loop);
+        local->prefix_len = (size_t)(end - local->prefix);
+        local->prefix_second = loop->date.seconds;
+        local->prefix_params = connection->params;
     }
-    if (!(headers && tc__headers_has(headers, TC__HEADER_DATE))) {
-        out = PUT(out, "Date: ");
-        out = put(out, tc__ioloop_date(tc__http1_loop(connection)), TC__DATE_LEN);
-        out = PUT(out, "\r\n");
-    }
-    return out;
+    return put(out, local->prefix, local->prefix_len);
+}
+
+/* The status line, Server and Date, unless the handler has set its own. */
+static char *put_prefix(char *out, tc__http1connection_t *connection, const tc__response_head_t *head) {
+    bool own_server = head->headers && tc__headers_has(head->headers, TC__HEADER_SERVER);
+    bool own_date = head->headers && tc__headers_has(head->headers, TC__HEADER_DATE);
+    if (head->status == 200 && !head->reason && !own_server && !own_date)
+        return put_usual_prefix(out, connection);
+    out = put_status_line(out, head->status, head->reason);
+    if (!own_server)
+        out = put_server(out, connection->params->server_name);
+    return own_date ? out : put_date(out, tc__http1_loop(connection));
 }
 
 static char *put_field(char *out, const tc__header_t *field) {
@@ -101,7 +126,9 @@ static char *put_fields(char *out, const tc__http1_message_t *message, const tc_
 }
 
 static size_t head_bound(const tc__http1connection_t *connection, const tc__response_head_t *head) {
-    size_t bound = 256 + connection->params->server_name.len + (head->reason ? strlen(head->reason) : 0);
+    size_t bound = 256 + connection->params->server_name.len + head->content_type.len;
+    if (head->reason)
+        bound += strlen(head->reason);
     for (size_t i = 0; i < head->headers->count; i++)
         bound += (size_t)head->headers->items[i].name_len + head->headers->items[i].value_len + 4;
     return bound;
@@ -110,8 +137,12 @@ static size_t head_bound(const tc__http1connection_t *connection, const tc__resp
 static char *put_head(char *out, tc__http1connection_t *connection, const tc__response_head_t *head, bool with_length,
                       uint64_t body_len) {
     const tc__http1_message_t *message = connection->message;
-    out = put_status_line(out, head->status, head->reason);
-    out = put_server_and_date(out, connection, head->headers);
+    out = put_prefix(out, connection, head);
+    if (head->content_type.len > 0) {
+        out = PUT(out, "Content-Type: ");
+        out = put(out, head->content_type.data, head->content_type.len);
+        out = PUT(out, "\r\n");
+    }
     out = put_fields(out, message, head->headers, head->status);
     if (with_length)
         out = put_content_length(out, body_len);
@@ -122,6 +153,23 @@ static char *put_head(char *out, tc__http1connection_t *connection, const tc__re
     else if (message->request->http_minor == 0)
         out = PUT(out, "Connection: keep-alive\r\n");
     return PUT(out, "\r\n");
+}
+
+/* A small answer is built in one piece, head and body. Takes the segments on success. */
+static int send_whole(tc__http1connection_t *connection, const tc__response_head_t *head, const tc__segment_t *body,
+                      size_t count, size_t len, bool with_length) {
+    size_t bound = head_bound(connection, head);
+    if (len > MAX_WHOLE || bound > TC__CORK_ROOM - MAX_WHOLE)
+        return TC_EAGAIN;
+    char *room = tc__iostream_reserve(connection->stream, bound + len);
+    if (!room)
+        return TC_ENOMEM;
+    char *out = put_head(room, connection, head, with_length, len);
+    for (size_t i = 0; i < count; i++)
+        out = put(out, body[i].bytes.data, body[i].bytes.len);
+    tc__iostream_commit(connection->stream, (size_t)(out - room));
+    release(body, count);
+    return 0;
 }
 
 static int send_head(tc__http1connection_t *connection, const tc__response_head_t *head, bool with_length,
@@ -153,8 +201,10 @@ static bool rest_is_small(const tc__http1_message_t *message) {
 static bool may_persist(const tc__http1connection_t *connection, const tc__response_head_t *head) {
     const tc__http1_message_t *message = connection->message;
     const tc__http1_params_t *params = connection->params;
-    return message->keep_alive && (message->complete || rest_is_small(message)) && !params->no_keep_alive && !params->draining &&
-           !tc__headers_list_has(head->headers, TC__HEADER_CONNECTION, "close");
+    bool says_close = tc__headers_has(head->headers, TC__HEADER_CONNECTION) &&
+                      tc__headers_list_has(head->headers, TC__HEADER_CONNECTION, "close");
+    return message->keep_alive && (message->complete || rest_is_small(message)) && !params->no_keep_alive &&
+           !params->draining && !says_close;
 }
 
 /* The Content-Length that the handler set: 0, or TC_EINVAL for one that is no number. */
@@ -232,6 +282,17 @@ static int send_body(tc__http1connection_t *connection, const tc__segment_t *bod
     return 0;
 }
 
+/* Takes the segments in every case. */
+static int send_in_parts(tc__http1connection_t *connection, const tc__response_head_t *head, const tc__segment_t *body,
+                         size_t count, size_t len, bool with_length, bool last) {
+    int err = send_head(connection, head, with_length, len);
+    if (err < 0) {
+        release(body, count);
+        return err;
+    }
+    return send_body(connection, body, count, len, last);
+}
+
 /* After output: the exchange goes on, is answered, or is lost. */
 static int settle(tc__http1connection_t *connection, int err, bool last) {
     tc__iostream_uncork(connection->stream);
@@ -263,12 +324,14 @@ static int respond(tc__exchange_t *exchange, const tc__response_head_t *head, co
     message->responded = true;
     tc__iostream_cork(connection->stream);
     int err = frame(connection, head, len, last, &with_length);
-    if (err == 0)
-        err = send_head(connection, head, with_length, len);
-    if (err < 0)
+    if (err == 0 && last && !message->bodiless)
+        err = send_whole(connection, head, body, count, len, with_length);
+    else if (err == 0)
+        err = TC_EAGAIN;
+    if (err == TC_EAGAIN)
+        err = send_in_parts(connection, head, body, count, len, with_length, last);
+    else if (err < 0)
         release(body, count);
-    else
-        err = send_body(connection, body, count, len, last);
     return settle(connection, err, last);
 }
 
@@ -324,8 +387,7 @@ static char *put_refusal(char *out, tc__http1connection_t *connection, int statu
     const char *reason = tc_http_reason(status);
     int len = snprintf(page, sizeof page, "<html><title>%d: %s</title><body>%d: %s</body></html>", status, reason, status,
                        reason);
-    out = put_status_line(out, status, NULL);
-    out = put_server_and_date(out, connection, NULL);
+    out = put_prefix(out, connection, &(tc__response_head_t){ .status = status });
     out = PUT(out, "Content-Type: text/html; charset=UTF-8\r\n");
     out = put_content_length(out, (uint64_t)len);
     out = PUT(out, "Connection: close\r\n\r\n");

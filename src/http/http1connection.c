@@ -234,7 +234,7 @@ static size_t discard(tc__http1connection_t *connection, size_t len) {
 
 static const char *feed(tc__http1connection_t *connection, const char *at, const char *end) {
     connection->feeding = true;
-    while (can_parse(connection) && (at < end || owes_event(connection)))
+    while ((at < end || owes_event(connection)) && can_parse(connection))
         at = tc__http1_parse(connection, at, end);
     connection->feeding = false;
     return at;
@@ -257,9 +257,10 @@ static size_t on_data(tc_iostream_t *stream, void *self, tc_bytes_t bytes) {
         return at == end ? bytes.len : discard(connection, (size_t)(end - at)) + (size_t)(at - bytes.data);
     if (connection->state == TC__HTTP1_IDLE && connection->message)
         tc__http1_enter(connection, TC__HTTP1_HEAD); /* part of a head: from here its deadline runs */
-    else if (!can_parse(connection))
+    else if ((connection->state != TC__HTTP1_IDLE || at < end) && !can_parse(connection))
         tc__iostream_pause(stream);
-    check_eof(connection, at < end);
+    if (connection->eof)
+        check_eof(connection, at < end);
     return (size_t)(at - bytes.data);
 }
 
@@ -322,9 +323,17 @@ static const tc__stream_sink_t sink = {
 
 /* ---- Life ---- */
 
+tc__http1_local_t *tc__http1_local(tc_ioloop_t *loop) {
+    tc__http1_local_t *local = tc__ioloop_local(loop, TC__LOCAL_HTTP);
+    if (!local && (local = tc__calloc(1, sizeof *local)))
+        tc__ioloop_set_local(loop, TC__LOCAL_HTTP, local, tc__free);
+    return local;
+}
+
 int tc__http1connection_new(tc__http1connection_t **out, tc_iostream_t *stream, const tc__http1_params_t *params,
                             const tc__address_t *peer, tc__list_t *connections) {
-    tc__http1connection_t *connection = tc__calloc(1, sizeof *connection);
+    tc__http1connection_t *connection =
+        tc__http1_local(tc__iostream_loop(stream)) ? tc__calloc(1, sizeof *connection) : NULL;
     if (!connection) {
         tc_iostream_close(stream);
         return TC_ENOMEM;

@@ -439,9 +439,10 @@ static int start_request(void *self, tc__exchange_t *exchange, tc__server_reques
     tc__match_t match;
     tc__routes_match(app->routes, in->host_name, in->target.path, &match);
     const tc__endpoint_t *endpoint = match.route ? match.route->endpoint : app->not_found;
-    tc_request_t *req = tc__arena_calloc(&in->arena, sizeof *req);
+    tc_request_t *req = tc__arena_alloc(&in->arena, sizeof *req);
     if (!req)
         return TC_ENOMEM;
+    memset(req, 0, offsetof(tc_request_t, first_segments));
     req->in = in;
     if (keep_match(req, &match) < 0)
         return TC_ENOMEM;

@@ -60,6 +60,8 @@ struct tc_request {
 
     /* the answer */
     bool headers_sent;
+    bool default_type;             /* Content-Type is text/html, for nobody has said otherwise */
+    bool used_first_block;
     int status;
     const char *reason, *error_message;
     tc__headers_t headers;
@@ -83,6 +85,10 @@ struct tc_request {
     struct tc__then *spare_then;   /* used and to be used again */
     tc_deferred_t *token;          /* the one that tc_defer lends references to; NULL: none */
     tc__timer_t timeout;
+
+    /* not zeroed */
+    tc__segment_t first_segments[4];
+    tc__header_t first_headers[6];
 };
 
 extern const tc__message_delegate_t tc__request_delegate;

@@ -104,8 +104,7 @@ int tc_write_json(tc_request_t *req, const yyjson_mut_doc *doc) {
             req, err.code == YYJSON_WRITE_ERROR_MEMORY_ALLOCATION
                      ? TC_ENOMEM
                      : tc__misuse(TC_EJSON, "tc_write_json: the document cannot be written: %s", err.msg));
-    const tc__header_t *type = tc__headers_first(&req->headers, TC__HEADER_CONTENT_TYPE);
-    if (type && tc__bytes_equal(tc_bytes(type->value, type->value_len), tc_str("text/html; charset=UTF-8")))
+    if (req->default_type)
         TC_TRY(tc_set_header(req, "Content-Type", "application/json; charset=UTF-8"));
     return write_safely(req, tc_bytes(text, len));
 }

@@ -20,9 +20,9 @@ struct tc__outblock {
     char data[];
 };
 
-enum { FIRST_SEGMENTS = 4 };
+enum { FIRST_BLOCK = 1024 };
 
-static const char content_type[] = "Content-Type", text_html[] = "text/html; charset=UTF-8";
+#define TEXT_HTML tc_bytes("text/html; charset=UTF-8", 24)
 
 /* ---- Segments ---- */
 
@@ -36,6 +36,19 @@ static void free_outblock(void *owner) {
         tc__pool_put(block->pool, block);
     else
         tc__free(block);
+}
+
+/* The first block is the arena's: most answers need no other. Its bytes need no freeing: what the stream cannot send at
+ * once it copies. */
+static tc__outblock_t *new_first_block(tc_request_t *req) {
+    tc__outblock_t *block = tc__arena_alloc(tc__request_arena(req), FIRST_BLOCK);
+    if (block) {
+        block->pool = NULL;
+        block->used = 0;
+        block->capacity = FIRST_BLOCK - sizeof *block;
+    }
+    req->used_first_block = true;
+    return block;
 }
 
 static tc__outblock_t *new_outblock(tc_request_t *req, size_t len) {
@@ -61,7 +74,7 @@ static void release(tc__segment_t *segment) {
 static int add_segment(tc_request_t *req, tc_bytes_t bytes, tc_free_fn free_fn, void *owner) {
     tc__segment_t segment = { bytes, free_fn, owner };
     if (req->segment_count == req->segment_capacity) {
-        uint32_t capacity = req->segment_capacity ? 2 * req->segment_capacity : FIRST_SEGMENTS;
+        uint32_t capacity = 2 * req->segment_capacity;
         tc__segment_t *segments = tc__arena_realloc(tc__request_arena(req), req->segments,
                                                     req->segment_capacity * sizeof *segments,
                                                     capacity * sizeof *segments);
@@ -82,8 +95,9 @@ static char *room_for(tc_request_t *req, size_t len) {
     tc__outblock_t *block = req->open_block;
     if (block && len <= block->capacity - block->used)
         return block->data + block->used;
-    block = new_outblock(req, len);
-    if (!block || add_segment(req, tc_bytes(block->data, 0), free_outblock, block) < 0)
+    bool first = !req->used_first_block && len <= FIRST_BLOCK - sizeof *block;
+    block = first ? new_first_block(req) : new_outblock(req, len);
+    if (!block || add_segment(req, tc_bytes(block->data, 0), first ? NULL : free_outblock, block) < 0)
         return NULL;
     req->open_block = block;
     return block->data;
@@ -95,7 +109,9 @@ static void commit(tc_request_t *req, size_t len) {
 }
 
 void tc__request_output_init(tc_request_t *req) {
-    tc__headers_init(&req->headers);
+    tc__headers_init_in(&req->headers, req->first_headers, sizeof req->first_headers / sizeof req->first_headers[0]);
+    req->segments = req->first_segments;
+    req->segment_capacity = sizeof req->first_segments / sizeof req->first_segments[0];
 }
 
 void tc__request_drop_output(tc_request_t *req) {
@@ -108,9 +124,7 @@ void tc__request_drop_output(tc_request_t *req) {
 /* ---- Headers ---- */
 
 void tc__request_default_headers(tc_request_t *req) {
-    if (!tc__headers_append(&req->headers, tc__request_arena(req), tc_bytes(content_type, sizeof content_type - 1),
-                            tc_bytes(text_html, sizeof text_html - 1)))
-        tc__request_keep_error(req, TC_ENOMEM);
+    req->default_type = true;
     if (req->endpoint->handler.set_default_headers) {
         int err = req->endpoint->handler.set_default_headers(req);
         if (err < 0)
@@ -144,13 +158,21 @@ int tc_get_status(const tc_request_t *req) {
     return req ? req->status : 0;
 }
 
+/* The handler has its own idea of the Content-Type. */
+static void note_name(tc_request_t *req, const char *name) {
+    if (req->default_type && name && tc__header_id(name, strlen(name)) == TC__HEADER_CONTENT_TYPE)
+        req->default_type = false;
+}
+
 int tc_set_header(tc_request_t *req, const char *name, const char *value) {
     TC_TRY(check_open(req, "tc_set_header"));
+    note_name(req, name);
     return tc__request_keep_error(req, tc__headers_set(&req->headers, tc__request_arena(req), name, value));
 }
 
 int tc_add_header(tc_request_t *req, const char *name, const char *value) {
     TC_TRY(check_open(req, "tc_add_header"));
+    note_name(req, name);
     return tc__request_keep_error(req, tc__headers_add(&req->headers, tc__request_arena(req), name, value));
 }
 
@@ -158,6 +180,7 @@ int tc_clear_header(tc_request_t *req, const char *name) {
     TC_TRY(check_open(req, "tc_clear_header"));
     if (!name)
         return tc__request_keep_error(req, tc__misuse(TC_EINVAL, "tc_clear_header: the name is NULL"));
+    note_name(req, name);
     tc__headers_remove(&req->headers, tc_str(name));
     return 0;
 }
@@ -251,6 +274,7 @@ static void strip_body(tc_request_t *req) {
         tc__log(TC__LOG_APPLICATION, TC_LOG_WARNING, req, "%s %s: a %d has no body; what was written is dropped",
                 req->in->method, req->in->uri, req->status);
     tc__request_drop_output(req);
+    req->default_type = false;
     tc__headers_remove(&req->headers, tc_str("Content-Type"));
     tc__headers_remove(&req->headers, tc_str("Content-Encoding"));
     tc__headers_remove(&req->headers, tc_str("Content-Language"));
@@ -267,7 +291,9 @@ static int send_output(tc_request_t *req, bool last) {
     if (req->headers_sent)
         return req->exchange->vtable->write(req->exchange, req->segments, count, last);
     req->headers_sent = true;
-    tc__response_head_t head = { req->status, req->reason, &req->headers };
+    tc__response_head_t head = { req->status, req->reason, tc_bytes(NULL, 0), &req->headers };
+    if (req->default_type)
+        head.content_type = TEXT_HTML;
     return req->exchange->vtable->respond(req->exchange, &head, req->segments, count, last);
 }
 
