@@ -254,9 +254,15 @@ struct uv_loop_s *tc_ioloop_uv(tc_ioloop_t *loop) {
 
 /* ---- Freeing it ---- */
 
+/* The pool goes last: close callbacks of the layers above may still put blocks back. */
+static void destroy(tc_ioloop_t *loop) {
+    tc__pool_deinit(&loop->pool);
+    tc__free(loop);
+}
+
 void tc__ioloop_handle_closed(tc_ioloop_t *loop) {
     if (--loop->p->open_handles == 0 && loop->p->adopted)
-        tc__free(loop);
+        destroy(loop);
 }
 
 static void on_closed(uv_handle_t *handle) {
@@ -299,7 +305,6 @@ static void end_parts(tc_ioloop_t *loop) {
     tc__handlers_loop_closing(loop);
     tc__signals_loop_closing(loop);
     tc_ioloop_set_data(loop, NULL, NULL);
-    tc__pool_deinit(&loop->pool);
 }
 
 static void close_handles(tc_ioloop_t *loop) {
@@ -323,7 +328,7 @@ static void free_own(tc_ioloop_t *loop) {
         }
         uv_run(loop->uv, must_wait ? UV_RUN_ONCE : UV_RUN_NOWAIT);
     }
-    tc__free(loop);
+    destroy(loop);
 }
 
 void tc_ioloop_free(tc_ioloop_t *loop) {
