@@ -115,7 +115,8 @@ void tc__request_fail(tc_request_t *req, int outcome) {
         tc__request_send_error(req, outcome);
         return;
     }
-    bool quiet = req->client_left && (outcome == TC_ECLOSED || outcome == TC_ECANCELED);
+    /* Nobody is there to be answered: handlers give up, or drop their token. */
+    bool quiet = req->client_left && (outcome == TC_ECLOSED || outcome == TC_ECANCELED || outcome == TC_DETACH);
     if (quiet) {
         tc__request_abort(req);
         return;

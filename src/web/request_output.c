@@ -303,6 +303,10 @@ int tc_flush(tc_request_t *req) {
     int err = req->kept_error;
     if (err == 0)
         err = tc__request_keep_error(req, send_output(req, false));
+    if (err == TC_ECLOSED) { /* the news of it may come only after the handler has returned this */
+        req->client_left = true;
+        tc__request_tell_token(req);
+    }
     tc__request_leave(req);
     return err;
 }
