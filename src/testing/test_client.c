@@ -321,11 +321,14 @@ tc_test_client_t *tc_test_client_new(tc_application_t *app) {
     return client;
 }
 
-static void free_fetch(fetch_t *fetch) {
-    if (fetch->stream)
-        tc_iostream_close(fetch->stream);
+static void leave(fetch_t *fetch) {
     if (!fetch->complete && !fetch->failed)
         tc__log(TC__LOG_GENERAL, TC_LOG_WARNING, NULL, "the test client is freed, but request %d has no outcome", fetch->id);
+    if (fetch->stream)
+        tc_iostream_close(fetch->stream);
+}
+
+static void free_fetch(fetch_t *fetch) {
     tc__buffer_deinit(&fetch->name);
     tc__buffer_deinit(&fetch->value);
     tc__buffer_deinit(&fetch->response.body);
@@ -337,15 +340,14 @@ void tc_test_client_free(tc_test_client_t *client) {
     if (!client)
         return;
     for (fetch_t *fetch = client->fetches; fetch; fetch = fetch->next)
-        if (fetch->stream && fetch->complete)
-            tc_iostream_close(fetch->stream);
+        leave(fetch);
+    tc_httpserver_free(client->server);
+    tc_ioloop_free(client->loop); /* tells the streams that they are closed */
     while (client->fetches) {
         fetch_t *fetch = client->fetches;
         client->fetches = fetch->next;
         free_fetch(fetch);
     }
-    tc_httpserver_free(client->server);
-    tc_ioloop_free(client->loop);
     tc__free(client);
 }
 
