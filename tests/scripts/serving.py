@@ -1,0 +1,139 @@
+"""For the script tests: start a program that serves on port 8888, ask it with curl, end it, look at what it wrote."""
+import atexit
+import ctypes
+import fcntl
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+SOURCE = pathlib.Path(os.environ["SOURCE_DIR"])
+BUILD = pathlib.Path(os.environ["BUILD_DIR"])
+SANITIZED = bool(os.environ["SANITIZED"])
+PORT = 8888
+LOG_LINE = re.compile(r"\[[DIWE] \d{6} \d\d:\d\d:\d\d [a-z]+\] ")
+
+
+def take_the_port():
+    """Programs listen on port 8888, as their users' do. Give this test a network of its own where the kernel lets us; elsewhere wait
+    for our turn, and for whoever else has the port."""
+    flags, CLONE_NEWNET, SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = os.O_CREAT | os.O_RDWR, 0x40000000, 0x8913, 0x8914, 1
+    try:
+        if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET) == 0:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+                (up,) = struct.unpack_from("H", fcntl.ioctl(sock, SIOCGIFFLAGS, struct.pack("16sH14x", b"lo", 0)), 16)
+                fcntl.ioctl(sock, SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", up | IFF_UP))
+            return
+    except (OSError, AttributeError):
+        pass
+    global turn
+    turn = os.open(pathlib.Path(tempfile.gettempdir()) / "tornadoc-port-8888", flags, 0o666)
+    fcntl.flock(turn, fcntl.LOCK_EX)
+    deadline = time.monotonic() + 60
+    while is_listening() and time.monotonic() < deadline:
+        time.sleep(0.2)
+
+
+def is_listening(port=PORT):
+    with socket.socket() as sock:
+        return sock.connect_ex(("127.0.0.1", port)) == 0
+
+
+class Program:
+    """A program that serves, until `end`."""
+
+    def __init__(self, *command, port=PORT):
+        self.out, self.err = tempfile.TemporaryFile(), tempfile.TemporaryFile()
+        self.process = subprocess.Popen([str(word) for word in command], stdout=self.out, stderr=self.err, stdin=subprocess.DEVNULL)
+        atexit.register(self.kill)
+        deadline = time.monotonic() + 20
+        while port and not is_listening(port):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.kill()
+                raise AssertionError(f"{command[0]} does not serve: status {self.process.poll()}, {self.stderr()}")
+            time.sleep(0.02)
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def read(self, file):
+        return os.pread(file.fileno(), 1 << 20, 0).decode()
+
+    def stdout(self):
+        return self.read(self.out)
+
+    def stderr(self):
+        return self.read(self.err)
+
+    def end(self, log=()):
+        """SIGTERM; it must end with status 0, having logged just the messages `log` (prefixes of them, in order)."""
+        self.process.send_signal(signal.SIGTERM)
+        status = self.process.wait(timeout=30)
+        lines = [LOG_LINE.sub("", line) for line in self.stderr().splitlines()]
+        assert status == 0, f"status {status}: {self.stderr()}"
+        assert len(lines) == len(log) and all(map(str.startswith, lines, log)), f"stderr: {lines}, not {list(log)}"
+
+
+class Answer:
+    def __init__(self, text):
+        head, _, self.body = text.partition("\r\n\r\n")
+        line, *fields = head.split("\r\n")
+        self.status = int(line.split()[1])
+        self.headers = {name.lower(): value.strip() for name, _, value in (field.partition(":") for field in fields)}
+
+    def json(self):
+        return json.loads(self.body)
+
+
+def curl(path, *options, port=PORT, host="localhost"):
+    """What curl shows for a path and the options of a user."""
+    url = path if "://" in path else f"http://{host}:{port}{path}"
+    command = ["curl", "--silent", "--show-error", "--include", "--max-time", "20", "--noproxy", "*", "--path-as-is",
+               "--header", "Expect:", *options, url]
+    done = subprocess.run(command, capture_output=True, check=False)
+    assert done.returncode == 0, f"{' '.join(command)}: {done.stderr.decode()}"
+    return Answer(done.stdout.decode())
+
+
+def equal(found, wanted):
+    assert found == wanted, f"{found!r}, not {wanted!r}"
+
+
+def code_lines(path):
+    """How many lines are neither blank nor comment."""
+    text = re.sub(r"/\*.*?\*/|//[^\n]*", "", path.read_text(), flags=re.S)
+    return sum(bool(line.strip()) for line in text.splitlines())
+
+
+def main(tests):
+    """Run every test in order; the last line counts them."""
+    if not shutil.which("curl"):
+        sys.exit("curl not found")
+    take_the_port()
+    failed = 0
+    for name, test in tests:
+        try:
+            test()
+            print("ok -", name)
+        except Exception as problem:  # a test that breaks has failed
+            failed += 1
+            print("not ok -", name)
+            print("   ", problem if isinstance(problem, AssertionError) and problem.args else traceback.format_exc())
+    print(f"{len(tests) - failed} passed, {failed} failed")
+    sys.exit(failed > 0)
+
+
+def tests_of(namespace):
+    """The functions of a module that start with test_, as (name, function)."""
+    return [(name[5:].replace("_", " "), value) for name, value in namespace.items() if name.startswith("test_")]
