@@ -169,7 +169,7 @@ static void keep(tc_iostream_t *stream, tc_bytes_t bytes) {
 
 /* Straight from the loop's buffer, which no other stream uses meanwhile. */
 static void deliver(tc_iostream_t *stream, tc_bytes_t bytes, size_t take) {
-    tc__net_t *net = tc__ioloop_local(stream->loop, TC__LOCAL_NET);
+    tc__net_t *net = tc__iostream_net(stream);
     if (take < bytes.len)
         keep(stream, tc_bytes(bytes.data + take, bytes.len - take));
     net->reading = true;

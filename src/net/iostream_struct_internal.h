@@ -1,6 +1,6 @@
 /*
- * iostream_struct_internal.h - what is in a stream, for the files that make it up: iostream, iostream_read,
- * iostream_write, and the transports.
+ * iostream_struct_internal.h - what is in a stream, for the files that make it up: iostream*.c and the
+ * transports.
  */
 #ifndef TC_NET_IOSTREAM_STRUCT_INTERNAL_H
 #define TC_NET_IOSTREAM_STRUCT_INTERNAL_H
@@ -147,6 +147,11 @@ static inline bool tc__iostream_open(const tc_iostream_t *stream) {
     return !stream->closed && !stream->doomed;
 }
 
+/* Of a stream that is not closed. */
+static inline tc__net_t *tc__iostream_net(const tc_iostream_t *stream) {
+    return tc__ioloop_local(stream->loop, TC__LOCAL_NET);
+}
+
 /* iostream.c */
 tc_iostream_t *tc__iostream_alloc(tc_ioloop_t *loop, const tc__transport_t *transport,
                                   const tc_iostream_options_t *options); /* paused, fd -1; NULL: out of memory */
@@ -155,13 +160,22 @@ int tc__iostream_check_options(const tc_iostream_options_t *options);
 void tc__iostream_soon(tc_iostream_t *stream);          /* look after it from the ready queue */
 void tc__iostream_doom(tc_iostream_t *stream, int err); /* close with that error, from the ready queue */
 void tc__iostream_end(tc_iostream_t *stream, int err);  /* close the transport now, tell later */
+
+/* iostream_events.c */
 void tc__iostream_watch(tc_iostream_t *stream); /* bring the transport's interest in line, unless events are at work */
+void tc__iostream_give_kept(tc_iostream_t *stream); /* what was left, to whom wants it */
+
+/* iostream_queue.c */
+void tc__queue_push(tc_iostream_t *stream, tc__chunk_t *chunk); /* at the end: its bytes are counted */
+void tc__queue_flush(tc_iostream_t *stream);                    /* the transport takes bytes again */
+void tc__queue_send_cork(tc_iostream_t *stream);     /* what stands in the cork buffer, now; it is the owner */
+void tc__queue_shut(tc_iostream_t *stream);          /* send FIN if that is wanted and all is sent */
+void tc__queue_drop(tc_iostream_t *stream, int err); /* all that is queued, corked bytes included */
 
 /* iostream_write.c */
-void tc__write_flush(tc_iostream_t *stream);               /* the transport takes bytes again */
-void tc__write_drop(tc_iostream_t *stream, int err);       /* all that is queued, corked bytes included */
-void tc__write_tell(tc_iostream_t *stream);                /* run the callbacks of writes that are done */
-tc__stream_ops_t *tc__iostream_ops(tc_iostream_t *stream); /* NULL: out of memory */
+tc__stream_ops_t *tc__iostream_ops(tc_iostream_t *stream);                   /* NULL: out of memory */
+void tc__write_mark_done(tc_iostream_t *stream, tc__chunk_t *mark, int err); /* taken off the queue: to be told */
+void tc__write_tell(tc_iostream_t *stream); /* run the callbacks of writes that are done */
 
 /* iostream_read.c: single operations */
 /* Where to receive: the caller's own memory, if it waits for that, else `scratch`. 0: the buffer is full. */

@@ -1,16 +1,5 @@
 /*
- * iostream_write.c - output: sent at once where the transport takes it, corked into one send, queued otherwise.
- *
- * In order, what was written and not sent yet stands in the loop's cork buffer (while the stream is corked, owns that
- * buffer and has no queue) or in the queue (a list of chunks); never in both. A queue exists
- *
- *   - when the transport said EAGAIN, or one turn's budget was used up: `want_write` is set, the writable event sends
- * on
- *   - while corked, if the cork buffer belongs to another stream: the outermost uncork sends it
- *
- * Segments with a free function are referenced, others copied; each free function is called exactly once, also when the
- * bytes are given up. A failed send, or a lack of memory in the middle of a message, dooms the stream: what the peer
- * has got is never followed by anything but the end.
+ * iostream_write.c - single write operations, and who is told when their bytes have left.
  *
  * A write that wants to be told has a mark in the queue, behind its bytes. Marks that come to the front move to
  * ops->done, and are told from the ready queue.
@@ -18,159 +7,8 @@
 #include "net/iostream_struct_internal.h"
 
 #include <assert.h>
-#include <errno.h>
 
 #include "util/error_internal.h"
-
-static tc__net_t *net_of(const tc_iostream_t *stream) {
-    return tc__ioloop_local(stream->loop, TC__LOCAL_NET);
-}
-
-static void release(const tc__segment_t *segment) {
-    if (segment->free_fn)
-        segment->free_fn(segment->owner);
-}
-
-static void release_all(const tc__segment_t *segments, size_t count) {
-    for (size_t i = 0; i < count; i++)
-        release(&segments[i]);
-}
-
-/* ---- Chunks ---- */
-
-static void push(tc_iostream_t *stream, tc__chunk_t *chunk) {
-    chunk->next = NULL;
-    if (stream->queue)
-        stream->queue_tail->next = chunk;
-    else
-        stream->queue = chunk;
-    stream->queue_tail = chunk;
-    stream->queued += chunk->len;
-}
-
-static tc__chunk_t *pop(tc_iostream_t *stream) {
-    tc__chunk_t *chunk = stream->queue;
-    stream->queue = chunk->next;
-    if (!stream->queue)
-        stream->queue_tail = NULL;
-    return chunk;
-}
-
-static void free_chunk(tc_iostream_t *stream, tc__chunk_t *chunk) {
-    switch (chunk->kind) {
-    case TC__CHUNK_BLOCK:
-        tc__pool_put(&stream->loop->pool, chunk);
-        break;
-    case TC__CHUNK_HELD:
-        if (chunk->u.held.free_fn)
-            chunk->u.held.free_fn(chunk->u.held.owner);
-        tc__free(chunk);
-        break;
-    default:
-        tc__free(chunk);
-    }
-}
-
-/* A chunk with room for `len` bytes, not yet in the queue. */
-static tc__chunk_t *new_copy(tc_iostream_t *stream, size_t len) {
-    bool fits = len <= TC__BLOCK_SIZE - sizeof(tc__chunk_t);
-    if (len > SIZE_MAX - sizeof(tc__chunk_t))
-        return NULL;
-    tc__chunk_t *chunk = fits ? tc__pool_get(&stream->loop->pool) : tc__malloc(sizeof(*chunk) + len);
-    if (!chunk)
-        return NULL;
-    chunk->kind = fits ? TC__CHUNK_BLOCK : TC__CHUNK_HEAP;
-    chunk->data = (char *)(chunk + 1);
-    chunk->len = 0;
-    chunk->u.limit = fits ? (char *)chunk + TC__BLOCK_SIZE : (char *)(chunk + 1) + len;
-    return chunk;
-}
-
-static bool is_copy(const tc__chunk_t *chunk) {
-    return chunk->kind == TC__CHUNK_BLOCK || chunk->kind == TC__CHUNK_HEAP;
-}
-
-static size_t room_in(const tc__chunk_t *chunk) {
-    return (size_t)(chunk->u.limit - (chunk->data + chunk->len));
-}
-
-/* Room of `len` bytes in the queue's last chunk; NULL: out of memory. */
-static char *queue_reserve(tc_iostream_t *stream, size_t len) {
-    tc__chunk_t *tail = stream->queue_tail;
-    if (!tail || !is_copy(tail) || room_in(tail) < len) {
-        tail = new_copy(stream, len);
-        if (!tail)
-            return NULL;
-        push(stream, tail);
-    }
-    return (char *)(uintptr_t)(tail->data + tail->len);
-}
-
-static void queue_commit(tc_iostream_t *stream, size_t len) {
-    stream->queue_tail->len += len;
-    stream->queued += len;
-}
-
-static int queue_copy(tc_iostream_t *stream, const char *data, size_t len) {
-    tc__chunk_t *tail = stream->queue_tail;
-    size_t first = tail && is_copy(tail) ? room_in(tail) : 0;
-    if (first > len)
-        first = len;
-    tc__chunk_t *more = NULL;
-    if (first < len) { /* before the first part is taken: all or nothing */
-        more = new_copy(stream, len - first);
-        if (!more)
-            return TC_ENOMEM;
-    }
-    if (first > 0) {
-        memcpy((char *)(uintptr_t)(tail->data + tail->len), data, first);
-        queue_commit(stream, first);
-    }
-    if (more) {
-        push(stream, more);
-        memcpy((char *)(more + 1), data + first, len - first);
-        queue_commit(stream, len - first);
-    }
-    return 0;
-}
-
-/* The segment from `offset` on. On failure it was released. */
-static int queue_segment(tc_iostream_t *stream, const tc__segment_t *segment, size_t offset) {
-    size_t len = segment->bytes.len - offset;
-    const char *data = segment->bytes.data + offset;
-    int err = 0;
-    if (len == 0 || !segment->free_fn || len <= TC__CORK_COPY / 16) { /* less than what a reference takes */
-        if (len > 0)
-            err = queue_copy(stream, data, len);
-        release(segment);
-        return err;
-    }
-    tc__chunk_t *chunk = tc__malloc(sizeof(*chunk));
-    if (!chunk) {
-        release(segment);
-        return TC_ENOMEM;
-    }
-    chunk->kind = TC__CHUNK_HELD;
-    chunk->data = data;
-    chunk->len = len;
-    chunk->u.held.free_fn = segment->free_fn;
-    chunk->u.held.owner = segment->owner;
-    push(stream, chunk);
-    return 0;
-}
-
-/* All of them, the first from `offset` on; on failure all were released. */
-static int queue_segments(tc_iostream_t *stream, const tc__segment_t *segments, size_t count, size_t offset) {
-    for (size_t i = 0; i < count; i++) {
-        int err = queue_segment(stream, &segments[i], offset);
-        offset = 0;
-        if (err < 0) {
-            release_all(segments + i + 1, count - i - 1);
-            return err;
-        }
-    }
-    return 0;
-}
 
 /* ---- Marks ---- */
 
@@ -183,7 +21,7 @@ tc__stream_ops_t *tc__iostream_ops(tc_iostream_t *stream) {
     return stream->ops;
 }
 
-static void mark_done(tc_iostream_t *stream, tc__chunk_t *mark, int err) {
+void tc__write_mark_done(tc_iostream_t *stream, tc__chunk_t *mark, int err) {
     mark->err = err;
     mark->next = NULL;
     *stream->ops->done_tail = mark;
@@ -217,313 +55,18 @@ void tc__write_tell(tc_iostream_t *stream) {
     }
 }
 
-/* ---- Sending ---- */
-
-/* So many bytes of the queue are sent. */
-static void queue_sent(tc_iostream_t *stream, size_t n) {
-    stream->queued -= n;
-    while (stream->queue) {
-        tc__chunk_t *chunk = stream->queue;
-        if (chunk->kind == TC__CHUNK_MARK) {
-            mark_done(stream, pop(stream), 0);
-            continue;
-        }
-        if (chunk->len > n) {
-            chunk->data += n;
-            chunk->len -= n;
-            return;
-        }
-        n -= chunk->len;
-        chunk = pop(stream);
-        free_chunk(stream, chunk);
-    }
-    assert(n == 0 || !tc__iostream_open(stream)); /* closed by a free function */
-}
-
-static void add_iov(struct iovec *iov, int *count, size_t *budget, const char *data, size_t len) {
-    if (len > *budget)
-        len = *budget;
-    if (len == 0)
-        return;
-    iov[*count].iov_base = (char *)(uintptr_t)data;
-    iov[*count].iov_len = len;
-    ++*count;
-    *budget -= len;
-}
-
-static void shut_if_wanted(tc_iostream_t *stream) {
-    if (!stream->want_shutdown || stream->shut || stream->queue || !tc__iostream_open(stream))
-        return;
-    stream->shut = true;
-    int err = stream->transport->shutdown(stream);
-    if (err < 0)
-        tc__iostream_doom(stream, err);
-}
-
-static void end_if_sent(tc_iostream_t *stream) {
-    if (!stream->end_when_sent || stream->corks > 0 || stream->queue || !tc__iostream_open(stream))
-        return;
-    tc__iostream_end(stream, 0);
-    tc__iostream_soon(stream);
-}
-
-void tc__iostream_close_when_written(tc_iostream_t *stream) {
-    stream->end_when_sent = true;
-    end_if_sent(stream);
-}
-
-/* One turn's worth of the queue. */
-static void send_queue(tc_iostream_t *stream) {
-    size_t budget = TC__SEND_BUDGET;
-    stream->want_write = false;
-    while (stream->queue && tc__iostream_open(stream)) {
-        struct iovec iov[TC__SEND_SEGMENTS];
-        size_t left = budget;
-        int count = 0;
-        for (tc__chunk_t *chunk = stream->queue; chunk && count < TC__SEND_SEGMENTS && left > 0; chunk = chunk->next) {
-            if (chunk->kind != TC__CHUNK_MARK)
-                add_iov(iov, &count, &left, chunk->data, chunk->len);
-        }
-        size_t asked = budget - left;
-        ssize_t n = count > 0 ? stream->transport->sendv(stream, iov, count) : 0;
-        if (n < 0 && n != -EAGAIN) {
-            tc__iostream_doom(stream, (int)n);
-            return;
-        }
-        if (n >= 0)
-            queue_sent(stream, (size_t)n);
-        if (n < 0 || (size_t)n < asked || left == 0) {
-            stream->want_write = stream->queue != NULL;
-            return;
-        }
-        budget = left;
-    }
-}
-
-void tc__write_flush(tc_iostream_t *stream) {
-    send_queue(stream);
-    shut_if_wanted(stream);
-    end_if_sent(stream);
-}
-
-static bool owns_cork(const tc_iostream_t *stream, const tc__net_t *net) {
-    return net->corked == stream;
-}
-
-/*
- * Send the corked bytes, if this stream's stand there, and the segments after them; queue what does not go.
- * There is no queue before, perhaps one after. On failure the stream is doomed and all segments were released.
- */
-static int send_now(tc_iostream_t *stream, const tc__segment_t *segments, size_t count) {
-    tc__net_t *net = net_of(stream);
-    size_t corked = owns_cork(stream, net) ? net->cork_len : 0, budget = TC__SEND_BUDGET, i = 0, offset = 0;
-    assert(!stream->queue);
-    for (;;) {
-        struct iovec iov[TC__SEND_SEGMENTS];
-        size_t left = budget;
-        int n_iov = 0;
-        add_iov(iov, &n_iov, &left, net->cork, corked);
-        for (size_t k = i; k < count && n_iov < TC__SEND_SEGMENTS && left > 0; k++) {
-            size_t skip = k == i ? offset : 0;
-            add_iov(iov, &n_iov, &left, segments[k].bytes.data + skip, segments[k].bytes.len - skip);
-        }
-        size_t asked = budget - left;
-        ssize_t n = n_iov > 0 ? stream->transport->sendv(stream, iov, n_iov) : 0;
-        if (n < 0 && n != -EAGAIN) {
-            tc__iostream_doom(stream, (int)n);
-            release_all(segments + i, count - i);
-            return TC_ECLOSED;
-        }
-        size_t sent = n < 0 ? 0 : (size_t)n;
-        bool blocked = n < 0 || sent < asked || left == 0;
-        size_t from_cork = sent < corked ? sent : corked;
-        sent -= from_cork;
-        if (from_cork < corked) {
-            int err = queue_copy(stream, net->cork + from_cork, corked - from_cork);
-            if (err < 0) {
-                tc__iostream_doom(stream, err);
-                release_all(segments + i, count - i);
-                return err;
-            }
-        }
-        if (corked > 0)
-            net->cork_len = corked = 0;
-        while (i < count && segments[i].bytes.len - offset <= sent) {
-            sent -= segments[i].bytes.len - offset;
-            offset = 0;
-            release(&segments[i++]);
-            if (!tc__iostream_open(stream)) { /* a free function closed it */
-                release_all(segments + i, count - i);
-                return TC_ECLOSED;
-            }
-        }
-        offset += sent;
-        if (i == count && !stream->queue)
-            return 0;
-        if (!blocked) {
-            budget = left;
-            continue;
-        }
-        int err = queue_segments(stream, segments + i, count - i, offset);
-        if (err < 0)
-            tc__iostream_doom(stream, err);
-        else
-            stream->want_write = stream->queue != NULL;
-        tc__iostream_watch(stream);
-        return err;
-    }
-}
-
-/* May the stream's bytes go to the cork buffer? If that is free, it is claimed. */
-static bool may_cork(tc_iostream_t *stream, tc__net_t *net) {
-    if (stream->corks == 0 || stream->queue)
-        return false;
-    if (!net->corked) {
-        net->corked = stream;
-        net->cork_len = 0;
-    }
-    return owns_cork(stream, net);
-}
-
-static int send_or_queue(tc_iostream_t *stream, const tc__segment_t *segments, size_t count) {
-    tc__net_t *net = net_of(stream);
-    size_t i = 0;
-    bool corks = may_cork(stream, net);
-    while (corks && i < count) {
-        tc_bytes_t bytes = segments[i].bytes;
-        if (bytes.len > TC__CORK_COPY || bytes.len > sizeof(net->cork) - net->cork_len)
-            break;
-        if (bytes.len > 0)
-            memcpy(net->cork + net->cork_len, bytes.data, bytes.len);
-        net->cork_len += bytes.len;
-        release(&segments[i++]);
-        if (!tc__iostream_open(stream)) {
-            release_all(segments + i, count - i);
-            return TC_ECLOSED;
-        }
-    }
-    if (i == count)
-        return 0;
-    if (!stream->queue && (stream->corks == 0 || corks))
-        return send_now(stream, segments + i, count - i);
-    bool intact = i == 0 && count == 1;
-    int err = queue_segments(stream, segments + i, count - i, 0);
-    if (err < 0 && !intact)
-        tc__iostream_doom(stream, err);
-    return err;
-}
-
-int tc__iostream_sendv(tc_iostream_t *stream, const tc__segment_t *segments, size_t count) {
-    int err = 0;
-    if (!tc__iostream_open(stream) || stream->want_shutdown)
-        err = TC_ECLOSED;
-    size_t left = stream->max_queued, queued = tc__iostream_queued(stream);
-    left = queued < left ? left - queued : 0;
-    for (size_t i = 0; i < count && err == 0; i++) {
-        if (segments[i].bytes.len > left)
-            err = TC_ETOOBIG;
-        left -= segments[i].bytes.len;
-    }
-    if (err < 0) {
-        release_all(segments, count);
-        return err;
-    }
-    tc_iostream_ref(stream); /* a free function may be the last to need it */
-    err = send_or_queue(stream, segments, count);
-    tc_iostream_unref(stream);
-    return err;
-}
-
-/* ---- The cork ---- */
-
-void tc__iostream_cork(tc_iostream_t *stream) {
-    assert(stream->corks < UINT8_MAX);
-    stream->corks++;
-}
-
-void tc__iostream_uncork(tc_iostream_t *stream) {
-    assert(stream->corks > 0);
-    if (--stream->corks > 0 || !tc__iostream_open(stream))
-        return;
-    tc__net_t *net = net_of(stream);
-    if (!owns_cork(stream, net) && !stream->queue && !stream->want_shutdown && !stream->end_when_sent)
-        return;
-    tc_iostream_ref(stream);
-    if (owns_cork(stream, net)) {
-        if (net->cork_len > 0)
-            send_now(stream, NULL, 0);
-        if (owns_cork(stream, net))
-            net->corked = NULL;
-    }
-    if (stream->queue && !stream->want_write) {
-        send_queue(stream);
-        tc__iostream_watch(stream);
-    }
-    if (stream->want_shutdown)
-        shut_if_wanted(stream);
-    end_if_sent(stream);
-    tc_iostream_unref(stream);
-}
-
-char *tc__iostream_reserve(tc_iostream_t *stream, size_t len) {
-    assert(stream->corks > 0 && len <= TC__CORK_ROOM);
-    if (!tc__iostream_open(stream))
-        return NULL;
-    tc__net_t *net = net_of(stream);
-    if (may_cork(stream, net) && sizeof(net->cork) - net->cork_len < len && send_now(stream, NULL, 0) < 0)
-        return NULL;
-    if (may_cork(stream, net))
-        return net->cork + net->cork_len;
-    return queue_reserve(stream, len);
-}
-
-void tc__iostream_commit(tc_iostream_t *stream, size_t len) {
-    if (!tc__iostream_open(stream))
-        return;
-    if (stream->queue)
-        queue_commit(stream, len);
-    else
-        net_of(stream)->cork_len += len;
-}
-
-size_t tc__iostream_queued(const tc_iostream_t *stream) {
-    if (!tc__iostream_open(stream))
-        return 0;
-    const tc__net_t *net = net_of(stream);
-    return stream->queued + (owns_cork(stream, net) ? net->cork_len : 0);
-}
-
-void tc__write_drop(tc_iostream_t *stream, int err) {
-    tc__net_t *net = net_of(stream);
-    if (owns_cork(stream, net)) {
-        net->corked = NULL;
-        net->cork_len = 0;
-    }
-    tc__chunk_t *chunk = stream->queue;
-    stream->queue = stream->queue_tail = NULL;
-    stream->queued = 0;
-    stream->want_write = false;
-    while (chunk) { /* a free function may call into the stream: it has no queue any more */
-        tc__chunk_t *next = chunk->next;
-        if (chunk->kind == TC__CHUNK_MARK)
-            mark_done(stream, chunk, err < 0 ? err : TC_ECLOSED);
-        else
-            free_chunk(stream, chunk);
-        chunk = next;
-    }
-}
-
 /* ---- The public face ---- */
 
-/* Put a mark behind what was written; told at once (from the ready queue) if all of that is sent. */
+/* Behind what was written; to be told at once, which is from the ready queue, if all of that is sent. */
 static void add_mark(tc_iostream_t *stream, tc__chunk_t *mark) {
-    tc__net_t *net = net_of(stream);
-    if (owns_cork(stream, net) && net->cork_len > 0 && send_now(stream, NULL, 0) < 0)
-        mark_done(stream, mark, stream->error);
+    if (tc__iostream_queued(stream) > 0 && !stream->queue) /* corked */
+        tc__queue_send_cork(stream);
+    if (!tc__iostream_open(stream)) /* it failed on the way */
+        tc__write_mark_done(stream, mark, stream->error < 0 ? stream->error : TC_ECLOSED);
     else if (stream->queue)
-        push(stream, mark);
+        tc__queue_push(stream, mark);
     else
-        mark_done(stream, mark, 0);
+        tc__write_mark_done(stream, mark, 0);
 }
 
 static tc__chunk_t *new_mark(tc_iostream_t *stream, tc_iostream_write_cb cb, void *user_data) {
@@ -553,12 +96,8 @@ static int write_segment(tc_iostream_t *stream, const tc__segment_t *segment, tc
     if (err == TC_ETOOBIG)
         tc__fail(err, "%zu bytes queued and %zu written: more than max_write_buffer_size, %zu", stream->queued,
                  segment->bytes.len, stream->max_queued);
-    if (mark && err == 0) {
-        if (tc__iostream_open(stream))
-            add_mark(stream, mark);
-        else
-            mark_done(stream, mark, stream->error < 0 ? stream->error : TC_ECLOSED);
-    }
+    if (mark && err == 0)
+        add_mark(stream, mark);
     tc_iostream_unref(stream);
     return err;
 }
@@ -573,7 +112,8 @@ static int write_told(tc_iostream_t *stream, tc__segment_t segment, tc_iostream_
             err = tc__fail(TC_ENOMEM, "out of memory for a write");
     }
     if (err < 0) {
-        release(&segment);
+        if (segment.free_fn)
+            segment.free_fn(segment.owner);
         return err;
     }
     err = write_segment(stream, &segment, mark);
@@ -596,7 +136,7 @@ int tc_iostream_write_owned(tc_iostream_t *stream, tc_bytes_t data, tc_free_fn f
     tc__segment_t segment = { data, free_data ? free_data : nothing_to_free, owner };
     int err = check_write(stream, data, "tc_iostream_write_owned");
     if (err < 0) {
-        release(&segment);
+        segment.free_fn(segment.owner);
         return err;
     }
     return write_told(stream, segment, cb, user_data);
@@ -640,6 +180,6 @@ int tc_iostream_shutdown(tc_iostream_t *stream) {
         return 0;
     stream->want_shutdown = true;
     if (stream->corks == 0)
-        shut_if_wanted(stream);
+        tc__queue_shut(stream);
     return 0;
 }

@@ -1,22 +1,16 @@
 /*
- * netutil.c - listening sockets, and the system calls of all sockets. (Tornado: netutil)
+ * netutil.c - listening sockets. (Tornado: netutil)
  *
  * An address becomes a list of socket addresses, each of those a socket: bound first, all of them, and put to listening
  * only when every bind went well. A free port has to be the same one on each, so the first socket picks it and the
  * others follow; if one of those is taken already, all are closed and another is tried.
- *
- * What other systems lack (accept4, SOCK_CLOEXEC, MSG_NOSIGNAL) is made up for here and nowhere else.
  */
 #include "net/netutil_internal.h"
 
 #include <arpa/inet.h>
-#include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -26,103 +20,6 @@
 #include "util/error_internal.h"
 
 enum { DEFAULT_BACKLOG = 1024, DEFAULT_UNIX_MODE = 0600, PORT_ATTEMPTS = 16, FIRST_INHERITED_FD = 3 };
-
-#ifndef MSG_NOSIGNAL
-#define MSG_NOSIGNAL 0 /* there SO_NOSIGPIPE is set on every socket */
-#endif
-
-/* ---- The system ---- */
-
-#if defined(SOCK_CLOEXEC) && defined(SOCK_NONBLOCK)
-enum { SOCKET_FLAGS = SOCK_CLOEXEC | SOCK_NONBLOCK };
-#define system_accept4 accept4
-#else
-enum { SOCKET_FLAGS = 0 };
-static int system_accept4(int fd, struct sockaddr *address, socklen_t *len, int flags) {
-    (void)flags;
-    return accept(fd, address, len);
-}
-#endif
-
-tc__sys_t tc__sys = {
-    .socket = socket,
-    .bind = bind,
-    .listen = listen,
-    .accept4 = system_accept4,
-    .recv = recv,
-    .sendmsg = sendmsg,
-    .shutdown = shutdown,
-    .setsockopt = setsockopt,
-    .getsockname = getsockname,
-    .getsockopt = getsockopt,
-};
-
-int tc__set_nonblocking(int fd) {
-    int flags = fcntl(fd, F_GETFL);
-    if (flags < 0 || (!(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0))
-        return -errno;
-    flags = fcntl(fd, F_GETFD);
-    if (flags < 0 || (!(flags & FD_CLOEXEC) && fcntl(fd, F_SETFD, flags | FD_CLOEXEC) < 0))
-        return -errno;
-    return 0;
-}
-
-/* What the flags of socket() and accept4() do where there are such flags. */
-static int prepare_socket(int fd) {
-#ifdef SO_NOSIGPIPE
-    setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &(int){ 1 }, sizeof(int));
-#endif
-    return SOCKET_FLAGS ? 0 : tc__set_nonblocking(fd);
-}
-
-int tc__accept(int fd, struct sockaddr *address, socklen_t *len) {
-    int client;
-    do
-        client = tc__sys.accept4(fd, address, len, SOCKET_FLAGS);
-    while (client < 0 && errno == EINTR);
-    if (client < 0)
-        return errno == EWOULDBLOCK ? -EAGAIN : -errno;
-    int err = prepare_socket(client);
-    if (err < 0) {
-        close(client);
-        return err;
-    }
-    return client;
-}
-
-ssize_t tc__recv(int fd, void *buffer, size_t len) {
-    ssize_t n;
-    do
-        n = tc__sys.recv(fd, buffer, len, 0);
-    while (n < 0 && errno == EINTR);
-    if (n < 0)
-        return errno == EWOULDBLOCK ? -EAGAIN : -errno;
-    return n;
-}
-
-ssize_t tc__sendv(int fd, const struct iovec *iov, int count) {
-    struct msghdr message = { .msg_iov = (struct iovec *)(uintptr_t)iov };
-    message.msg_iovlen = (size_t)count;
-    ssize_t n;
-    do
-        n = tc__sys.sendmsg(fd, &message, MSG_NOSIGNAL);
-    while (n < 0 && errno == EINTR);
-    if (n < 0)
-        return errno == EWOULDBLOCK ? -EAGAIN : -errno;
-    return n;
-}
-
-int tc__set_nodelay(int fd, bool on) {
-    return tc__sys.setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ on }, sizeof(int)) < 0 ? -errno : 0;
-}
-
-int tc__socket_error(int fd) {
-    int err = 0;
-    socklen_t len = sizeof(err);
-    if (tc__sys.getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) < 0)
-        return -errno;
-    return -err;
-}
 
 /* ---- Binding ---- */
 
@@ -162,18 +59,6 @@ static int fail_at(int err, const struct sockaddr *address, int port) {
     return tc__fail(err, "port %d on %s: %s%s", port, text, tc_strerror(err), hint(err));
 }
 
-static int open_socket(int domain) {
-    int fd = tc__sys.socket(domain, SOCK_STREAM | SOCKET_FLAGS, 0);
-    if (fd < 0)
-        return -errno;
-    int err = prepare_socket(fd);
-    if (err < 0) {
-        close(fd);
-        return err;
-    }
-    return fd;
-}
-
 static int set_flag(int fd, int level, int name) {
     return tc__sys.setsockopt(fd, level, name, &(int){ 1 }, sizeof(int)) < 0 ? -errno : 0;
 }
@@ -201,7 +86,7 @@ static void set_port(struct sockaddr *address, int port) {
 
 /* A bound socket is added to the list. */
 static int bind_one(binding_t *binding, struct sockaddr *address, socklen_t len) {
-    int fd = open_socket(address->sa_family);
+    int fd = tc__socket(address->sa_family);
     if (fd < 0)
         return fd;
     set_port(address, binding->port);
@@ -331,7 +216,7 @@ static int remove_stale_file(const struct sockaddr_un *address, socklen_t len) {
         return errno == ENOENT ? 0 : tc__fail(-errno, "%s: %s", address->sun_path, strerror(errno));
     if (!S_ISSOCK(status.st_mode))
         return tc__fail(TC_EALREADY, "%s: there is a file of that name, and it is no socket", address->sun_path);
-    int fd = open_socket(AF_UNIX);
+    int fd = tc__socket(AF_UNIX);
     if (fd < 0)
         return tc__fail(fd, "%s: %s", address->sun_path, tc_strerror(fd));
     int rc = connect(fd, (const struct sockaddr *)(const void *)address, len);
@@ -367,7 +252,7 @@ static int bind_unix(binding_t *binding, const char *path) {
         TC_TRY(remove_stale_file(&address, address_len));
     }
 
-    int fd = open_socket(AF_UNIX);
+    int fd = tc__socket(AF_UNIX);
     if (fd < 0)
         return tc__fail(fd, "unix:%s: %s", path, tc_strerror(fd));
     int err = 0;

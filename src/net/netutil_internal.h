@@ -24,6 +24,7 @@ typedef struct {
 extern tc__sys_t tc__sys;
 
 /* On top of it: non-blocking, close-on-exec, no SIGPIPE, EINTR retried; a negative errno on failure. */
+int tc__socket(int domain); /* a stream socket */
 int tc__accept(int fd, struct sockaddr *address, socklen_t *len);
 ssize_t tc__recv(int fd, void *buffer, size_t len);
 ssize_t tc__sendv(int fd, const struct iovec *iov, int count);

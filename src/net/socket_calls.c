@@ -1,0 +1,118 @@
+/*
+ * socket_calls.c - the system calls of sockets. What some systems lack (accept4, SOCK_CLOEXEC, MSG_NOSIGNAL) is made up
+ * for here, and nowhere else.
+ */
+#include "net/netutil_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <unistd.h>
+
+#ifndef MSG_NOSIGNAL
+#define MSG_NOSIGNAL 0 /* there SO_NOSIGPIPE is set on every socket */
+#endif
+
+#if defined(SOCK_CLOEXEC) && defined(SOCK_NONBLOCK)
+enum { SOCKET_FLAGS = SOCK_CLOEXEC | SOCK_NONBLOCK };
+#define system_accept4 accept4
+#else
+enum { SOCKET_FLAGS = 0 };
+static int system_accept4(int fd, struct sockaddr *address, socklen_t *len, int flags) {
+    (void)flags;
+    return accept(fd, address, len);
+}
+#endif
+
+tc__sys_t tc__sys = {
+    .socket = socket,
+    .bind = bind,
+    .listen = listen,
+    .accept4 = system_accept4,
+    .recv = recv,
+    .sendmsg = sendmsg,
+    .shutdown = shutdown,
+    .setsockopt = setsockopt,
+    .getsockname = getsockname,
+    .getsockopt = getsockopt,
+};
+
+int tc__set_nonblocking(int fd) {
+#ifdef SO_NOSIGPIPE
+    setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &(int){ 1 }, sizeof(int));
+#endif
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || (!(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0))
+        return -errno;
+    flags = fcntl(fd, F_GETFD);
+    if (flags < 0 || (!(flags & FD_CLOEXEC) && fcntl(fd, F_SETFD, flags | FD_CLOEXEC) < 0))
+        return -errno;
+    return 0;
+}
+
+/* What the flags of socket() and accept4() do where there are such flags. */
+static int prepare_socket(int fd) {
+    return SOCKET_FLAGS ? 0 : tc__set_nonblocking(fd);
+}
+
+int tc__socket(int domain) {
+    int fd = tc__sys.socket(domain, SOCK_STREAM | SOCKET_FLAGS, 0);
+    if (fd < 0)
+        return -errno;
+    int err = prepare_socket(fd);
+    if (err < 0) {
+        close(fd);
+        return err;
+    }
+    return fd;
+}
+
+int tc__accept(int fd, struct sockaddr *address, socklen_t *len) {
+    int client;
+    do
+        client = tc__sys.accept4(fd, address, len, SOCKET_FLAGS);
+    while (client < 0 && errno == EINTR);
+    if (client < 0)
+        return errno == EWOULDBLOCK ? -EAGAIN : -errno;
+    int err = prepare_socket(client);
+    if (err < 0) {
+        close(client);
+        return err;
+    }
+    return client;
+}
+
+ssize_t tc__recv(int fd, void *buffer, size_t len) {
+    ssize_t n;
+    do
+        n = tc__sys.recv(fd, buffer, len, 0);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return errno == EWOULDBLOCK ? -EAGAIN : -errno;
+    return n;
+}
+
+ssize_t tc__sendv(int fd, const struct iovec *iov, int count) {
+    struct msghdr message = { .msg_iov = (struct iovec *)(uintptr_t)iov };
+    message.msg_iovlen = (size_t)count;
+    ssize_t n;
+    do
+        n = tc__sys.sendmsg(fd, &message, MSG_NOSIGNAL);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return errno == EWOULDBLOCK ? -EAGAIN : -errno;
+    return n;
+}
+
+int tc__set_nodelay(int fd, bool on) {
+    return tc__sys.setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ on }, sizeof(int)) < 0 ? -errno : 0;
+}
+
+int tc__socket_error(int fd) {
+    int err = 0;
+    socklen_t len = sizeof(err);
+    if (tc__sys.getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) < 0)
+        return -errno;
+    return -err;
+}
