@@ -6,7 +6,11 @@
  * that asked for it. Each operation has a twin that ends in _future.
  *
  * Closing, by either side: reads that the buffer can still satisfy are satisfied; the others end with TC_ECLOSED, or
- * with the socket's error; then the close callback runs; then the stream goes, unless the program holds a reference.
+ * with the socket's error; then writes that were not sent; then the close callback runs. The peer's end is noticed by
+ * whoever reads, and, if there is a close callback, also while nobody reads; what is queued for writing still goes out.
+ *
+ * A stream lives until the program gives it back: tc_iostream_close is called once for each, in a callback of its own
+ * or at any time, also for one that the peer has closed. What the buffer holds can be read until then.
  */
 #ifndef TORNADOC_IOSTREAM_H
 #define TORNADOC_IOSTREAM_H
@@ -40,7 +44,8 @@ TC_EXTERN int tc_iostream_new(tc_iostream_t **out, tc_ioloop_t *loop, int fd,
 TC_EXTERN int tc_iostream_pair(tc_iostream_t **out_a, tc_iostream_t **out_b, tc_ioloop_t *loop,
                                const tc_iostream_options_t *options) TC_MUST_CHECK;
 
-/** Close now: what is queued for writing is lost. The reference that `new` gave goes with it. NULL is fine. */
+/** Close now, if it is not closed yet: what is queued for writing is lost. The reference that `new` gave goes with it, once
+ *  the pending callbacks have run. NULL is fine. */
 TC_EXTERN void tc_iostream_close(tc_iostream_t *stream);
 
 TC_EXTERN tc_iostream_t *tc_iostream_ref(tc_iostream_t *stream);
@@ -74,7 +79,7 @@ TC_EXTERN int tc_iostream_read_bytes(tc_iostream_t *stream, size_t len, bool par
 TC_EXTERN int tc_iostream_read_into(tc_iostream_t *stream, void *buffer, size_t len, bool partial,
                                     tc_iostream_read_cb cb, void *user_data) TC_MUST_CHECK;
 
-/** Read all until the peer closes; `err` is then 0. */
+/** Read all until the peer closes; `err` is then 0. `cb` may still write: the stream closes once that is sent. */
 TC_EXTERN int tc_iostream_read_until_close(tc_iostream_t *stream, tc_iostream_read_cb cb,
                                            void *user_data) TC_MUST_CHECK;
 
@@ -93,6 +98,7 @@ TC_EXTERN int tc_iostream_write(tc_iostream_t *stream, tc_bytes_t data, tc_iostr
 TC_EXTERN int tc_iostream_write_owned(tc_iostream_t *stream, tc_bytes_t data, tc_free_fn free_data, void *owner,
                                       tc_iostream_write_cb cb, void *user_data);
 
+/** Whether the system takes no more for now, so that writes queue. */
 TC_EXTERN bool tc_iostream_writing(const tc_iostream_t *stream);
 TC_EXTERN size_t tc_iostream_write_queue_size(const tc_iostream_t *stream);
 
