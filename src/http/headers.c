@@ -155,12 +155,6 @@ void tc__headers_init(tc__headers_t *headers) {
     memset(headers, 0, sizeof *headers);
 }
 
-void tc__headers_init_in(tc__headers_t *headers, tc__header_t *items, size_t capacity) {
-    memset(headers, 0, sizeof *headers);
-    headers->items = items;
-    headers->capacity = (uint16_t)capacity;
-}
-
 static bool grow(tc__headers_t *headers, tc__arena_t *arena) {
     size_t old = headers->capacity;
     size_t capacity = old ? old * 2 : FIRST_CAPACITY;

@@ -69,8 +69,11 @@ typedef struct {
 } tc__headers_t;
 
 void tc__headers_init(tc__headers_t *headers);
-/* The same, with room for the first fields; beyond it the table moves to the arena. */
-void tc__headers_init_in(tc__headers_t *headers, tc__header_t *items, size_t capacity);
+/* The same for one that is all zero, with room for the first fields; beyond it the table moves to the arena. */
+static inline void tc__headers_use(tc__headers_t *headers, tc__header_t *items, size_t capacity) {
+    headers->items = items;
+    headers->capacity = (uint16_t)capacity;
+}
 
 /* At the end; nothing is copied or checked. NULL: out of memory, or more than fits (65,535 fields, or bytes of a name):
  * then the arena has failed. */

@@ -23,10 +23,7 @@ typedef enum {
 /* What the parser stopped for. */
 enum { TC__EVENT_HEAD = 1u << 0, TC__EVENT_BODY = 1u << 1, TC__EVENT_END = 1u << 2 };
 
-/*
- * One request being read and answered. It lives in the request's own arena, so that an idle connection has none.
- * While the head is read, all pointers point into `head` if that is set, else into the bytes at hand.
- */
+/* One request being read and answered. It lives in the request's own arena, so that an idle connection has none. */
 typedef struct {
     llhttp_t parser;
     tc__server_request_t *request; /* owned until the delegate has it */
@@ -36,14 +33,14 @@ typedef struct {
     char *head;                    /* gathered from several reads; NULL: none */
     uint32_t head_len, head_capacity;
     unsigned events;               /* TC__EVENT_… since they were last handled */
-    tc_bytes_t url, name, value;   /* under construction */
-    int fault;                     /* a status that a parser callback wants, 0: none */
 
     /* the body */
     tc_bytes_t chunk;
     uint64_t body_limit, body_len;
     uint64_t framing_len;          /* raw bytes of chunk lines, extensions and trailers */
     uint64_t chunks;
+    char trailer[31];              /* the name of the one under way, as far as it matters */
+    uint8_t trailer_len;
     bool head_done, complete, expects_continue, keep_alive;
     bool waiting;                  /* the delegate said TC_DETACH: nothing is given to it before it resumes */
 

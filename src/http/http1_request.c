@@ -1,13 +1,14 @@
 /*
  * http1_request.c - what comes in on an HTTP/1.x connection. (Tornado: http1connection, the reading half)
  *
- * llhttp finds the pieces; this file keeps them, checks what llhttp leaves to us, and turns them into delegate calls. The
- * parser never runs foreign code: it stops (HPE_PAUSED) where something is to be told, and goes on after it was told. So
- * nothing can pull the parser from under its own feet.
+ * llhttp judges every byte, and says where the head ends, what of the body is data, and where the request ends. Once a head
+ * is complete and known to be well formed, one pass of our own takes it apart; so nothing has to be kept, moved or joined
+ * while it arrives, in however many pieces. The parser never runs foreign code: it stops (HPE_PAUSED) where something is to
+ * be told, and goes on after it was told. So nothing can pull the parser from under its own feet.
  *
- * A head that comes in one read is parsed where it lies and copied once, when it is complete; one that comes in pieces is
- * gathered in the request's arena and parsed there. Limits count the raw bytes of a phase, for leading empty lines, padding
- * and zeros never reach a callback. Each request has a fresh parser, which ends with it: what follows is the next one's.
+ * A head that comes in one read is copied once, when it is complete; one that comes in pieces is gathered in the request's
+ * arena. Limits count the raw bytes of a phase, for leading empty lines, padding and zeros never reach a callback. Each
+ * request has a fresh parser, which ends with it: what follows is the next one's.
  *
  * Checked here, because llhttp accepts it (SECURITY.md tells the attacks): the exact shape of the request line, versions,
  * Host, Transfer-Encoding on 1.0 or with other codings, targets, unknown expectations, trailers that speak of framing.
@@ -19,87 +20,31 @@
 #include "util/bytes_internal.h"
 
 enum {
-    MAX_SKIPPED = 8,              /* bytes of empty lines before a request */
-    MAX_FRAMING = 16 * 1024,      /* chunk extensions and trailers of a body */
-    FRAMING_PER_CHUNK = 12,       /* a chunk line and its line ends, without counting against that */
+    MAX_SKIPPED = 8,         /* bytes of empty lines before a request */
+    MAX_FRAMING = 16 * 1024, /* chunk extensions and trailers of a body */
+    FRAMING_PER_CHUNK = 12,  /* a chunk line and its line ends, without counting against that */
     FIRST_GATHER = 1024
 };
 
 /* ---- Parser callbacks: they only take notes ---- */
 
-static int on_url(llhttp_t *parser, const char *at, size_t len) {
-    tc__http1_message_t *message = parser->data;
-    if (!message->url.data)
-        message->url.data = at;
-    message->url.len += len;
-    return 0;
-}
-
-static int on_header_field(llhttp_t *parser, const char *at, size_t len) {
-    tc__http1_message_t *message = parser->data;
-    if (!message->name.data)
-        message->name.data = at;
-    message->name.len += len;
-    return 0;
-}
-
-static int on_header_value(llhttp_t *parser, const char *at, size_t len) {
-    tc__http1_message_t *message = parser->data;
-    if (!message->value.data)
-        message->value.data = at;
-    message->value.len += len;
-    return 0;
-}
-
-static int stop_with(tc__http1_message_t *message, int status) {
-    message->fault = status;
-    return HPE_USER;
-}
-
-/* Trailers are accepted, bounded and dropped; those that would frame a message are an attack (RFC 9110 section 6.5.1). */
-static int check_trailer(tc__http1_message_t *message, tc__header_id_t id) {
-    switch (id) {
-    case TC__HEADER_CONTENT_LENGTH:
-    case TC__HEADER_TRANSFER_ENCODING:
-    case TC__HEADER_TRAILER:
-    case TC__HEADER_TE:
-    case TC__HEADER_HOST:
-    case TC__HEADER_CONNECTION:
-    case TC__HEADER_UPGRADE:
-        return stop_with(message, 400);
-    default:
-        return 0;
-    }
-}
-
-static int keep_header(tc__http1_message_t *message, tc_bytes_t name, tc_bytes_t value) {
-    tc__server_request_t *request = message->request;
-    if (request->headers.count >= message->connection->params->max_header_count)
-        return stop_with(message, 431);
-    if (!tc__headers_append(&request->headers, &request->arena, name, value))
-        return stop_with(message, 503);
-    return 0;
-}
-
-static int on_header_value_complete(llhttp_t *parser) {
-    tc__http1_message_t *message = parser->data;
-    tc_bytes_t name = message->name, value = message->value;
-    message->name = message->value = tc_bytes(NULL, 0);
-    if (message->head_done)
-        return check_trailer(message, tc__header_id(name.data, name.len));
-    while (value.len > 0 && (value.data[value.len - 1] == ' ' || value.data[value.len - 1] == '\t'))
-        value.len--;
-    if (!value.data)
-        value.data = name.data + name.len; /* an empty one: a place inside the head, of length 0 */
-    return keep_header(message, name, value);
-}
+static const llhttp_settings_t body_settings;
 
 static int on_headers_complete(llhttp_t *parser) {
     tc__http1_message_t *message = parser->data;
     message->events |= TC__EVENT_HEAD;
     parser->upgrade = 0; /* no route takes upgrades here: the body, if any, is a body, and requests may follow */
     bool has_body = (parser->flags & F_CHUNKED) || ((parser->flags & F_CONTENT_LENGTH) && parser->content_length > 0);
-    return has_body ? HPE_PAUSED : 0; /* without one, the end of the message follows at once: stop there */
+    if (!has_body)
+        return 0; /* the end of the message follows at once: stop there */
+    parser->settings = (void *)(uintptr_t)&body_settings;
+    return HPE_PAUSED;
+}
+
+static int on_message_complete(llhttp_t *parser) {
+    tc__http1_message_t *message = parser->data;
+    message->events |= TC__EVENT_END;
+    return HPE_PAUSED;
 }
 
 static int on_body(llhttp_t *parser, const char *at, size_t len) {
@@ -115,20 +60,46 @@ static int on_chunk_header(llhttp_t *parser) {
     return 0;
 }
 
-static int on_message_complete(llhttp_t *parser) {
+/* Trailers are accepted, bounded and dropped; those that would frame a message are an attack (RFC 9110 section 6.5.1). A
+ * name may come in pieces: what is longer than any we look for is cut. */
+static int on_trailer_name(llhttp_t *parser, const char *at, size_t len) {
     tc__http1_message_t *message = parser->data;
-    message->events |= TC__EVENT_END;
-    return HPE_PAUSED;
+    size_t room = sizeof message->trailer - message->trailer_len;
+    if (len > room)
+        len = room;
+    memcpy(message->trailer + message->trailer_len, at, len);
+    message->trailer_len += (uint8_t)len;
+    return 0;
 }
 
-static const llhttp_settings_t settings = {
-    .on_url = on_url,
-    .on_header_field = on_header_field,
-    .on_header_value = on_header_value,
-    .on_header_value_complete = on_header_value_complete,
+static int on_trailer_name_complete(llhttp_t *parser) {
+    tc__http1_message_t *message = parser->data;
+    tc__header_id_t id = tc__header_id(message->trailer, message->trailer_len);
+    message->trailer_len = 0;
+    switch (id) {
+    case TC__HEADER_CONTENT_LENGTH:
+    case TC__HEADER_TRANSFER_ENCODING:
+    case TC__HEADER_TRAILER:
+    case TC__HEADER_TE:
+    case TC__HEADER_HOST:
+    case TC__HEADER_CONNECTION:
+    case TC__HEADER_UPGRADE:
+        return HPE_USER;
+    default:
+        return 0;
+    }
+}
+
+static const llhttp_settings_t head_settings = {
     .on_headers_complete = on_headers_complete,
+    .on_message_complete = on_message_complete,
+};
+
+static const llhttp_settings_t body_settings = {
     .on_body = on_body,
     .on_chunk_header = on_chunk_header,
+    .on_header_field = on_trailer_name,
+    .on_header_field_complete = on_trailer_name_complete,
     .on_message_complete = on_message_complete,
 };
 
@@ -143,35 +114,16 @@ static tc__http1_message_t *begin_message(tc__http1connection_t *connection) {
         tc__server_request_free(request);
         return NULL;
     }
-    memset(message, 0, offsetof(tc__http1_message_t, first_fields));
-    tc__headers_init_in(&request->headers, message->first_fields,
-                        sizeof message->first_fields / sizeof message->first_fields[0]);
-    llhttp_init(&message->parser, HTTP_REQUEST, &settings);
+    tc__zero(message, offsetof(tc__http1_message_t, first_fields));
+    tc__headers_use(&request->headers, message->first_fields,
+                    sizeof message->first_fields / sizeof message->first_fields[0]);
+    llhttp_init(&message->parser, HTTP_REQUEST, &head_settings);
     message->parser.data = message;
     message->request = request;
     message->connection = connection;
     message->length_left = TC__LENGTH_UNKNOWN;
     connection->message = message;
     return message;
-}
-
-/* ---- The head: where its bytes lie ---- */
-
-static void move_span(tc_bytes_t *span, const char *from, const char *to) {
-    if (span->data)
-        span->data = to + (span->data - from);
-}
-
-/* What pointed behind `from` points behind `to`. */
-static void rebase(tc__http1_message_t *message, const char *from, const char *to) {
-    move_span(&message->url, from, to);
-    move_span(&message->name, from, to);
-    move_span(&message->value, from, to);
-    tc__headers_t *headers = &message->request->headers;
-    for (size_t i = 0; i < headers->count; i++) {
-        headers->items[i].name = to + (headers->items[i].name - from);
-        headers->items[i].value = to + (headers->items[i].value - from);
-    }
 }
 
 /* Append to the gathered head; 0 or TC_ENOMEM. */
@@ -183,10 +135,8 @@ static int gather(tc__http1_message_t *message, const char *at, size_t len) {
         char *head = tc__arena_alloc(&message->request->arena, capacity);
         if (!head)
             return TC_ENOMEM;
-        if (message->head) {
+        if (message->head)
             memcpy(head, message->head, message->head_len);
-            rebase(message, message->head, head);
-        }
         message->head = head;
         message->head_capacity = (uint32_t)capacity;
     }
@@ -195,7 +145,7 @@ static int gather(tc__http1_message_t *message, const char *at, size_t len) {
     return 0;
 }
 
-/* ---- The head: what it says ---- */
+/* ---- The head: taken apart ---- */
 
 static tc_bytes_t method_name(uint8_t llhttp_method) {
     switch (llhttp_method) {
@@ -205,18 +155,77 @@ static tc_bytes_t method_name(uint8_t llhttp_method) {
     }
 }
 
-/* "GET /x HTTP/1.1\r\n" to the byte. llhttp passes two spaces, other protocols' names, other versions and none. */
-static int check_request_line(const tc__http1_message_t *message, const char *head) {
-    tc_bytes_t method = method_name(message->parser.method);
-    if (message->url.data != head + method.len + 1 || memcmp(head, method.data, method.len) != 0)
-        return 400;
-    const char *version = message->url.data + message->url.len;
-    if (memcmp(version, " HTTP/", 6) != 0)
-        return 400;
-    if (version[6] != '1' || version[7] != '.' || (version[8] != '0' && version[8] != '1'))
-        return 505;
-    return version[9] == '\r' ? 0 : 400;
+static tc__method_t method_of(uint8_t llhttp_method) {
+    switch (llhttp_method) {
+    case HTTP_GET: return TC__METHOD_GET;
+    case HTTP_HEAD: return TC__METHOD_HEAD;
+    case HTTP_POST: return TC__METHOD_POST;
+    case HTTP_PUT: return TC__METHOD_PUT;
+    case HTTP_DELETE: return TC__METHOD_DELETE;
+    case HTTP_PATCH: return TC__METHOD_PATCH;
+    case HTTP_OPTIONS: return TC__METHOD_OPTIONS;
+    default: return TC__METHOD_OTHER;
+    }
 }
+
+/* "HTTP/1.1", of whatever number: `at` has room for eight bytes. */
+static bool is_version(const char *at) {
+    return memcmp(at, "HTTP/", 5) == 0 && at[5] >= '0' && at[5] <= '9' && at[6] == '.' && at[7] >= '0' && at[7] <= '9';
+}
+
+/*
+ * "GET /x HTTP/1.1" to the byte, up to `end`: llhttp passes two spaces, other protocols' names, other versions and none.
+ * Puts the target where it belongs. 0, or the status that refuses it.
+ */
+static int read_request_line(tc__http1_message_t *message, char *line, char *end) {
+    tc__server_request_t *request = message->request;
+    tc_bytes_t method = method_name(message->parser.method);
+    char *target = line + method.len + 1, *version = end - 8;
+    if (version - 1 <= target || memcmp(line, method.data, method.len) != 0 || target[-1] != ' ' || version[-1] != ' ' ||
+        !is_version(version))
+        return 400;
+    if (version[5] != '1' || (version[7] != '0' && version[7] != '1'))
+        return 505;
+    request->method = method.data;
+    request->method_id = method_of(message->parser.method);
+    request->http_minor = (uint8_t)(version[7] - '0');
+    request->uri = target;
+    version[-1] = '\0';
+    if (message->parser.method == HTTP_CONNECT)
+        return 501;
+    if (tc__target_parse(tc_bytes(target, (size_t)(version - 1 - target)), false, &request->target) < 0)
+        return 400;
+    return request->target.form == TC__TARGET_ASTERISK && request->method_id != TC__METHOD_OPTIONS ? 400 : 0;
+}
+
+/* "name: value CRLF" until the empty line. Names and values are NUL-terminated in place: there stood ":" and the end of the
+ * value. llhttp has seen to it that a name is a token with ":" behind it and that lines end in CRLF and are not folded. */
+static int read_fields(tc__http1_message_t *message, char *at, char *end) {
+    tc__server_request_t *request = message->request;
+    size_t most = message->connection->params->max_header_count;
+    while (at < end && *at != '\r') {
+        char *colon = memchr(at, ':', (size_t)(end - at));
+        char *line_end = colon ? memchr(colon, '\r', (size_t)(end - colon)) : NULL;
+        if (!line_end)
+            return 400;
+        char *value = colon + 1, *value_end = line_end;
+        while (*value == ' ' || *value == '\t')
+            value++;
+        while (value_end > value && (value_end[-1] == ' ' || value_end[-1] == '\t'))
+            value_end--;
+        if (request->headers.count == most)
+            return 431;
+        if (!tc__headers_append(&request->headers, &request->arena, tc_bytes(at, (size_t)(colon - at)),
+                                tc_bytes(value, (size_t)(value_end - value))))
+            return 503;
+        *colon = '\0';
+        *value_end = '\0';
+        at = line_end + 2;
+    }
+    return 0;
+}
+
+/* ---- The head: what it says ---- */
 
 /* RFC 9112 section 6.1: one field, exactly "chunked", and never on 1.0. llhttp has refused it beside Content-Length. */
 static int check_transfer_encoding(const tc__server_request_t *request) {
@@ -232,7 +241,7 @@ static int check_transfer_encoding(const tc__server_request_t *request) {
 /* A server hears the same few hosts all day: the last good one of the loop is not taken apart again. */
 static bool parse_host(tc_ioloop_t *loop, tc_bytes_t value, tc_bytes_t *host) {
     tc__http1_local_t *local = tc__ioloop_local(loop, TC__LOCAL_HTTP);
-    if (value.len == local->host_len && memcmp(value.data, local->host, value.len) == 0 && value.len > 0) {
+    if (value.len == local->host_len && value.len > 0 && memcmp(value.data, local->host, value.len) == 0) {
         *host = tc_bytes(value.data, local->host_name_len);
         return true;
     }
@@ -267,15 +276,6 @@ static int check_host(tc__server_request_t *request) {
     return 0;
 }
 
-static int check_target(tc__http1_message_t *message) {
-    tc__server_request_t *request = message->request;
-    if (message->parser.method == HTTP_CONNECT)
-        return 501;
-    if (tc__target_parse(message->url, false, &request->target) < 0)
-        return 400;
-    return request->target.form == TC__TARGET_ASTERISK && request->method_id != TC__METHOD_OPTIONS ? 400 : 0;
-}
-
 /* RFC 9110 section 10.1.1. An HTTP/1.0 client's expectation is ignored. */
 static int check_expect(tc__http1_message_t *message) {
     tc__server_request_t *request = message->request;
@@ -296,52 +296,25 @@ static bool wants_keep_alive(const tc__server_request_t *request) {
     return request->http_minor > 0 || tc__headers_list_has(&request->headers, TC__HEADER_CONNECTION, "keep-alive");
 }
 
-static tc__method_t method_of(uint8_t llhttp_method) {
-    switch (llhttp_method) {
-    case HTTP_GET: return TC__METHOD_GET;
-    case HTTP_HEAD: return TC__METHOD_HEAD;
-    case HTTP_POST: return TC__METHOD_POST;
-    case HTTP_PUT: return TC__METHOD_PUT;
-    case HTTP_DELETE: return TC__METHOD_DELETE;
-    case HTTP_PATCH: return TC__METHOD_PATCH;
-    case HTTP_OPTIONS: return TC__METHOD_OPTIONS;
-    default: return TC__METHOD_OTHER;
-    }
-}
-
-/* NUL behind each name and value: there stood ":" and the end of the line. */
-static void terminate_strings(tc__http1_message_t *message, char *head) {
-    tc__headers_t *headers = &message->request->headers;
-    for (size_t i = 0; i < headers->count; i++) {
-        tc__header_t *field = &headers->items[i];
-        head[field->name + field->name_len - head] = '\0';
-        head[field->value + field->value_len - head] = '\0';
-    }
-    head[message->url.data + message->url.len - head] = '\0';
-}
-
 /* 0, or the status that refuses it. */
-static int understand_head(tc__http1_message_t *message, char *head) {
+static int understand_head(tc__http1_message_t *message, char *head, size_t len) {
     tc__server_request_t *request = message->request;
     const llhttp_t *parser = &message->parser;
-    int status = check_request_line(message, head);
-    if (status != 0)
-        return status;
-    const tc__http1_params_t *params = message->connection->params;
-    if ((size_t)(message->url.data + message->url.len - head) + strlen(" HTTP/1.1") > params->max_request_line)
+    char *line_end = memchr(head, '\r', len);
+    if (!line_end)
+        return 400;
+    if ((size_t)(line_end - head) > message->connection->params->max_request_line)
         return 414;
-    request->http_minor = parser->http_minor;
-    request->method = method_name(parser->method).data;
-    request->method_id = method_of(parser->method);
-    request->uri = message->url.data;
     request->remote = message->connection->peer;
     request->start_ms = tc__ioloop_now(request->loop);
     request->content_length = parser->flags & F_CHUNKED ? TC__LENGTH_UNKNOWN : parser->content_length;
-    if ((status = check_transfer_encoding(request)) != 0 || (status = check_target(message)) != 0 ||
-        (status = check_host(request)) != 0 || (status = check_expect(message)) != 0)
+    int status = read_request_line(message, head, line_end);
+    if (status == 0)
+        status = read_fields(message, line_end + 2, head + len);
+    if (status != 0 || (status = check_transfer_encoding(request)) != 0 || (status = check_host(request)) != 0 ||
+        (status = check_expect(message)) != 0)
         return status;
     message->keep_alive = wants_keep_alive(request);
-    terminate_strings(message, head);
     return 0;
 }
 
@@ -418,13 +391,11 @@ static void on_head(tc__http1connection_t *connection, const char *at, size_t le
             return;
         }
         memcpy(head, at, len);
-        rebase(message, at, head);
         message->head = head;
-        message->head_len = (uint32_t)len;
     }
     message->head_done = true;
     connection->told_hangup = false;
-    int status = understand_head(message, message->head);
+    int status = understand_head(message, message->head, message->head_len);
     if (status != 0)
         tc__http1_refuse(connection, status, "a bad request head");
     else
@@ -467,28 +438,17 @@ static void handle_events(tc__http1connection_t *connection) {
 
 /* ---- Errors of the parser ---- */
 
-/* A method that is a token but none we know is 501, every other fault of the first word 400. */
-static int status_of_method(const char *at, size_t len) {
-    size_t n = 0;
-    while (n < len && at[n] != ' ')
-        n++;
-    return n < len && tc__is_token(tc_bytes(at, n)) ? 501 : 400;
-}
-
-static int status_of_error(const tc__http1_message_t *message, llhttp_errno_t error, const char *head, size_t len) {
-    if (message->fault != 0)
-        return message->fault;
+/* A method that is a token but none we know is 501, a version that is one but not ours 505, everything else 400. */
+static int status_of_error(llhttp_errno_t error, const char *head, size_t len) {
+    const char *line_end = memchr(head, '\r', len);
+    const char *space = memchr(head, ' ', len);
     switch (error) {
     case HPE_INVALID_METHOD:
-        return status_of_method(head, len);
+        return space && tc__is_token(tc_bytes(head, (size_t)(space - head))) ? 501 : 400;
     case HPE_PAUSED_H2_UPGRADE:
         return 505;
-    case HPE_INVALID_VERSION: {
-        const char *version = message->url.data ? message->url.data + message->url.len : NULL;
-        bool digits = version && head + len - version >= 9 && memcmp(version, " HTTP/", 6) == 0 && version[6] >= '0' &&
-                      version[6] <= '9' && version[7] == '.' && version[8] >= '0' && version[8] <= '9';
-        return digits ? 505 : 400;
-    }
+    case HPE_INVALID_VERSION:
+        return line_end && line_end - head > 9 && line_end[-9] == ' ' && is_version(line_end - 8) ? 505 : 400;
     default:
         return 400;
     }
@@ -496,11 +456,10 @@ static int status_of_error(const tc__http1_message_t *message, llhttp_errno_t er
 
 /* ---- Parsing ---- */
 
-static bool head_too_large(tc__http1connection_t *connection, size_t len, bool done) {
+/* While it arrives: the request line, then the whole, against their limits. */
+static bool head_too_large(tc__http1connection_t *connection, const char *head, size_t len) {
     const tc__http1_params_t *params = connection->params;
-    tc__http1_message_t *message = connection->message;
-    bool in_line = !done && message->request->headers.count == 0 && !message->name.data;
-    if (in_line && len > params->max_request_line + 2) {
+    if (len > params->max_request_line + 2 && !memchr(head, '\n', params->max_request_line + 2)) {
         tc__http1_refuse(connection, 414, "the request line is longer than the limit");
         return true;
     }
@@ -513,12 +472,11 @@ static bool head_too_large(tc__http1connection_t *connection, size_t len, bool d
 
 static const char *parse_head(tc__http1connection_t *connection, const char *at, const char *end) {
     tc__http1_message_t *message = connection->message;
-    const char *from = at, *head = at; /* parse [from, to), of a head that starts at `head` */
-    size_t len = (size_t)(end - at), gathered = 0;
+    const char *from = at, *head = at; /* parse [from, from + len) of a head that starts at `head` */
+    size_t len = (size_t)(end - at), gathered = message->head_len;
     if (message->head) { /* one byte beyond the limit is enough to see that it is too large */
-        size_t room = connection->params->max_header_size + 1 - message->head_len;
+        size_t room = connection->params->max_header_size + 1 - gathered;
         len = len < room ? len : room;
-        gathered = message->head_len;
         if (gather(message, at, len) < 0) {
             tc__http1_refuse(connection, 503, "out of memory");
             return end;
@@ -528,19 +486,16 @@ static const char *parse_head(tc__http1connection_t *connection, const char *at,
     }
     llhttp_errno_t error = llhttp_execute(&message->parser, from, len);
     size_t used = error == HPE_OK ? len : (size_t)(llhttp_get_error_pos(&message->parser) - from);
-    bool done = error == HPE_PAUSED;
-    if (head_too_large(connection, gathered + used, done))
+    if (head_too_large(connection, head, gathered + used))
         return end;
-    if (error != HPE_OK && !done) {
-        tc__http1_refuse(connection, status_of_error(message, error, head, gathered + len), "a bad request head");
-        return end;
-    }
-    if (!done) {
-        if (!message->head && gather(message, at, len) == 0)
-            rebase(message, at, message->head);
-        else if (!message->head)
+    if (error == HPE_OK) {
+        if (!message->head && gather(message, at, len) < 0)
             tc__http1_refuse(connection, 503, "out of memory");
         return at + len;
+    }
+    if (error != HPE_PAUSED) {
+        tc__http1_refuse(connection, status_of_error(error, head, gathered + len), "a bad request head");
+        return end;
     }
     llhttp_resume(&message->parser);
     message->head_len = (uint32_t)(gathered + used);
@@ -562,7 +517,7 @@ static const char *parse_body(tc__http1connection_t *connection, const char *at,
     const char *stop = error == HPE_OK ? end : llhttp_get_error_pos(&message->parser);
     message->framing_len += (size_t)(stop - at) - message->chunk.len;
     if (error != HPE_OK && error != HPE_PAUSED) {
-        tc__http1_refuse_rest(connection, message->fault ? message->fault : 400, "a bad body");
+        tc__http1_refuse_rest(connection, 400, "a bad body");
         return end;
     }
     if (framing_too_large(message)) {

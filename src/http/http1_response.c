@@ -401,7 +401,7 @@ void tc__http1_refuse(tc__http1connection_t *connection, int status, const char 
     tc__log_limited(&limit, TC__LOG_GENERAL, TC_LOG_WARNING, NULL, "%d %s (%s): %s", status, tc_http_reason(status), peer,
                     why);
     tc__http1_message_t *message = connection->message;
-    bool is_head = message && message->parser.method == HTTP_HEAD && message->url.data;
+    bool is_head = message && message->parser.method == HTTP_HEAD && message->head_done;
     connection->message = NULL;
     if (message)
         tc__server_request_free(message->request); /* and the message with it */

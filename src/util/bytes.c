@@ -3,6 +3,10 @@
  */
 #include "util/bytes_internal.h"
 
+void tc__zero(void *data, size_t len) {
+    memset(data, 0, len);
+}
+
 bool tc__bytes_equal(tc_bytes_t a, tc_bytes_t b) {
     return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }

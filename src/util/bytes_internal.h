@@ -7,6 +7,9 @@
 static inline char tc__lower(char c) {
     return (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
 }
+/* memset to 0, as a call: compilers put a slow string instruction in its place when they know the length. */
+void tc__zero(void *data, size_t len);
+
 bool tc__bytes_equal(tc_bytes_t a, tc_bytes_t b);
 bool tc__bytes_equal_nocase(tc_bytes_t a, tc_bytes_t b);
 bool tc__bytes_starts_with(tc_bytes_t bytes, tc_bytes_t prefix);

@@ -19,6 +19,7 @@
 #include <tornadoc/escape.h>
 
 #include "util/alloc_internal.h"
+#include "util/bytes_internal.h"
 #include "util/error_internal.h"
 #include "util/log_internal.h"
 
@@ -442,7 +443,7 @@ static int start_request(void *self, tc__exchange_t *exchange, tc__server_reques
     tc_request_t *req = tc__arena_alloc(&in->arena, sizeof *req);
     if (!req)
         return TC_ENOMEM;
-    memset(req, 0, offsetof(tc_request_t, first_segments));
+    tc__zero(req, offsetof(tc_request_t, first_segments));
     req->in = in;
     if (keep_match(req, &match) < 0)
         return TC_ENOMEM;

@@ -38,7 +38,7 @@ static void reset_answer(tc_request_t *req, int status) {
     const tc__header_t *allow = tc__headers_first(&req->headers, TC__HEADER_ALLOW);
     tc__header_t kept = allow ? *allow : (tc__header_t){ 0 };
     tc__request_drop_output(req);
-    tc__headers_init_in(&req->headers, NULL, 0);
+    tc__headers_init(&req->headers);
     req->kept_error = 0;
     tc__request_default_headers(req);
     if (allow && status == 405)

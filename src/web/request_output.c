@@ -109,7 +109,7 @@ static void commit(tc_request_t *req, size_t len) {
 }
 
 void tc__request_output_init(tc_request_t *req) {
-    tc__headers_init_in(&req->headers, req->first_headers, sizeof req->first_headers / sizeof req->first_headers[0]);
+    tc__headers_use(&req->headers, req->first_headers, sizeof req->first_headers / sizeof req->first_headers[0]);
     req->segments = req->first_segments;
     req->segment_capacity = sizeof req->first_segments / sizeof req->first_segments[0];
 }
