@@ -319,7 +319,7 @@ static int new_server(tc_tcpserver_t **out, tc_ioloop_t *loop, const tc_tcpserve
 
 int tc__tcpserver_new(tc_tcpserver_t **out, tc_ioloop_t *loop, const tc_tcpserver_options_t *options, tc__accept_cb cb,
                       void *user_data) {
-    tc_tcpserver_t *server;
+    tc_tcpserver_t *server = NULL;
     TC_TRY(new_server(&server, loop, options));
     server->accept_cb = cb;
     server->user_data = user_data;
@@ -329,7 +329,7 @@ int tc__tcpserver_new(tc_tcpserver_t **out, tc_ioloop_t *loop, const tc_tcpserve
 
 int tc_tcpserver_new(tc_tcpserver_t **out, tc_ioloop_t *loop, const tc_tcpserver_options_t *options, tc_tcpserver_cb cb,
                      void *user_data) {
-    tc_tcpserver_t *server;
+    tc_tcpserver_t *server = NULL;
     if (!out || !cb)
         return tc__misuse(TC_EINVAL, "tc_tcpserver_new: %s is NULL", out ? "cb" : "out");
     TC_TRY(new_server(&server, loop, options));
