@@ -44,8 +44,8 @@ TC_EXTERN int tc_iostream_new(tc_iostream_t **out, tc_ioloop_t *loop, int fd,
 TC_EXTERN int tc_iostream_pair(tc_iostream_t **out_a, tc_iostream_t **out_b, tc_ioloop_t *loop,
                                const tc_iostream_options_t *options) TC_MUST_CHECK;
 
-/** Close now, if it is not closed yet: what is queued for writing is lost. The reference that `new` gave goes with it, once
- *  the pending callbacks have run. NULL is fine. */
+/** Close now, if it is not closed yet: what is queued for writing is lost. The reference that `new` gave goes with it,
+ *  once the pending callbacks have run. NULL is fine. */
 TC_EXTERN void tc_iostream_close(tc_iostream_t *stream);
 
 TC_EXTERN tc_iostream_t *tc_iostream_ref(tc_iostream_t *stream);

@@ -24,8 +24,8 @@ static void release(const tc__segment_t *segment) {
         segment->free_fn(segment->owner);
 }
 
-static void release_all(const tc__segment_t *segments, size_t count) {
-    for (size_t i = 0; i < count; i++)
+static void release_from(const tc__segment_t *segments, size_t i, size_t count) {
+    for (; i < count; i++)
         release(&segments[i]);
 }
 
@@ -130,7 +130,7 @@ static int queue_copy(tc_iostream_t *stream, const char *data, size_t len) {
 /* The segment from `offset` on. On failure it was released. */
 static int queue_segment(tc_iostream_t *stream, const tc__segment_t *segment, size_t offset) {
     size_t len = segment->bytes.len - offset;
-    const char *data = segment->bytes.data + offset;
+    const char *data = len > 0 ? segment->bytes.data + offset : NULL;
     int err = 0;
     if (len == 0 || !segment->free_fn || len <= TC__CORK_COPY / 16) { /* less than what a reference takes */
         if (len > 0)
@@ -158,7 +158,7 @@ static int queue_segments(tc_iostream_t *stream, const tc__segment_t *segments, 
         int err = queue_segment(stream, &segments[i], offset);
         offset = 0;
         if (err < 0) {
-            release_all(segments + i + 1, count - i - 1);
+            release_from(segments, i + 1, count);
             return err;
         }
     }
@@ -273,13 +273,14 @@ static int send_now(tc_iostream_t *stream, const tc__segment_t *segments, size_t
         add_iov(iov, &n_iov, &left, net->cork, corked);
         for (size_t k = i; k < count && n_iov < TC__SEND_SEGMENTS && left > 0; k++) {
             size_t skip = k == i ? offset : 0;
-            add_iov(iov, &n_iov, &left, segments[k].bytes.data + skip, segments[k].bytes.len - skip);
+            if (segments[k].bytes.len > skip)
+                add_iov(iov, &n_iov, &left, segments[k].bytes.data + skip, segments[k].bytes.len - skip);
         }
         size_t asked = budget - left;
         ssize_t n = n_iov > 0 ? stream->transport->sendv(stream, iov, n_iov) : 0;
         if (n < 0 && n != -EAGAIN) {
             tc__iostream_doom(stream, (int)n);
-            release_all(segments + i, count - i);
+            release_from(segments, i, count);
             return TC_ECLOSED;
         }
         size_t sent = n < 0 ? 0 : (size_t)n;
@@ -290,7 +291,7 @@ static int send_now(tc_iostream_t *stream, const tc__segment_t *segments, size_t
             int err = queue_copy(stream, net->cork + from_cork, corked - from_cork);
             if (err < 0) {
                 tc__iostream_doom(stream, err);
-                release_all(segments + i, count - i);
+                release_from(segments, i, count);
                 return err;
             }
         }
@@ -301,7 +302,7 @@ static int send_now(tc_iostream_t *stream, const tc__segment_t *segments, size_t
             offset = 0;
             release(&segments[i++]);
             if (!tc__iostream_open(stream)) { /* a free function closed it */
-                release_all(segments + i, count - i);
+                release_from(segments, i, count);
                 return TC_ECLOSED;
             }
         }
@@ -312,7 +313,7 @@ static int send_now(tc_iostream_t *stream, const tc__segment_t *segments, size_t
             budget = left;
             continue;
         }
-        int err = queue_segments(stream, segments + i, count - i, offset);
+        int err = i < count ? queue_segments(stream, segments + i, count - i, offset) : 0;
         if (err < 0)
             tc__iostream_doom(stream, err);
         else
@@ -350,7 +351,7 @@ static int send_or_queue(tc_iostream_t *stream, const tc__segment_t *segments, s
         net->cork_len += bytes.len;
         release(&segments[i++]);
         if (!tc__iostream_open(stream)) {
-            release_all(segments + i, count - i);
+            release_from(segments, i, count);
             return TC_ECLOSED;
         }
     }
@@ -377,7 +378,7 @@ int tc__iostream_sendv(tc_iostream_t *stream, const tc__segment_t *segments, siz
         left -= segments[i].bytes.len;
     }
     if (err < 0) {
-        release_all(segments, count);
+        release_from(segments, 0, count);
         return err;
     }
     tc_iostream_ref(stream); /* a free function may be the last to need it */
