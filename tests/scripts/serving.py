@@ -48,17 +48,25 @@ def is_listening(port=PORT):
         return sock.connect_ex(("127.0.0.1", port)) == 0
 
 
+running = []
+
+
+@atexit.register
+def kill_all():
+    while running:
+        running.pop().kill()
+
+
 class Program:
     """A program that serves, until `end`."""
 
     def __init__(self, *command, port=PORT):
         self.out, self.err = tempfile.TemporaryFile(), tempfile.TemporaryFile()
         self.process = subprocess.Popen([str(word) for word in command], stdout=self.out, stderr=self.err, stdin=subprocess.DEVNULL)
-        atexit.register(self.kill)
+        running.append(self)
         deadline = time.monotonic() + 20
         while port and not is_listening(port):
             if self.process.poll() is not None or time.monotonic() > deadline:
-                self.kill()
                 raise AssertionError(f"{command[0]} does not serve: status {self.process.poll()}, {self.stderr()}")
             time.sleep(0.02)
 
@@ -130,6 +138,7 @@ def main(tests):
             failed += 1
             print("not ok -", name)
             print("   ", problem if isinstance(problem, AssertionError) and problem.args else traceback.format_exc())
+        kill_all()
     print(f"{len(tests) - failed} passed, {failed} failed")
     sys.exit(failed > 0)
 
