@@ -207,6 +207,83 @@ static void talk_in_memory(void) {
     tc_future_unref(sent);
 }
 
+/* Two sinks: one leaves bytes, both are corked, both have more to send than the other takes. */
+typedef struct {
+    int closes;
+    bool leave;
+} taker_t;
+
+static size_t take(tc_iostream_t *stream, void *self, tc_bytes_t bytes) {
+    taker_t *taker = self;
+    expect(taker->closes == 0);
+    if (!taker->leave)
+        return bytes.len;
+    taker->leave = false;
+    tc__iostream_pause(stream);
+    return bytes.len / 2;
+}
+
+static void nothing(tc_iostream_t *stream, void *self) {
+    (void)stream, (void)self;
+}
+
+static void taker_closed(tc_iostream_t *stream, void *self, int err) {
+    (void)stream, (void)err;
+    ((taker_t *)self)->closes++;
+}
+
+static const tc__stream_sink_t taker_sink = { take, nothing, nothing, nothing, taker_closed };
+
+static void send_pieces(tc_iostream_t *stream, const char *large) {
+    for (int i = 0; i < 3; i++) {
+        char *room = tc__iostream_reserve(stream, 5000);
+        if (room) {
+            memset(room, 'h', 5000);
+            tc__iostream_commit(stream, 5000);
+        }
+        char *held = malloc(20000);
+        memset(held, 'x', 20000);
+        owned++;
+        tc__segment_t pieces[] = { { tc_bytes(large, 3000), NULL, NULL },
+                                   { tc_bytes(held, 20000), free_owned, held },
+                                   { tc_bytes(large, 70000), NULL, NULL } };
+        int err = tc__iostream_sendv(stream, pieces, 3);
+        expect(err == 0 || err == TC_ENOMEM || err == TC_ECLOSED);
+    }
+}
+
+static void talk_between_sinks(void) {
+    static char large[70000];
+    taker_t takers[2] = { { .leave = true }, { .leave = true } };
+    tc_iostream_t *pair[2];
+    if (tc_iostream_pair(&pair[0], &pair[1], loop, NULL) < 0)
+        return;
+    for (int i = 0; i < 2; i++)
+        tc__iostream_set_sink(tc_iostream_ref(pair[i]), &taker_sink, &takers[i]);
+    for (int i = 0; i < 2; i++)
+        tc__iostream_cork(pair[i]);
+    for (int i = 0; i < 2; i++)
+        send_pieces(pair[i], large);
+    for (int i = 0; i < 2; i++)
+        tc__iostream_uncork(pair[i]);
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < 2; i++)
+            tc__iostream_resume(pair[i]);
+        settle();
+    }
+    for (int i = 0; i < 2; i++) {
+        expect(takers[i].closes > 0 || tc__iostream_queued(pair[i]) == 0 || takers[!i].closes > 0);
+        if (takers[i].closes == 0)
+            tc_iostream_close(pair[i]);
+    }
+    settle();
+    for (int i = 0; i < 2; i++) {
+        expect(takers[i].closes == 1);
+        tc_iostream_unref(pair[i]);
+    }
+    settle();
+}
+
 static void calm(void) {
     allow_allocations();
     trouble.which = -1;
@@ -226,6 +303,7 @@ static bool scenario(bool in_loop_too) {
         int port = tc_tcpserver_port(server);
         fine = ask(port, false) == LARGE + 6;
         talk_in_memory();
+        talk_between_sinks();
         calm();
         expect(ask(port, true) == LARGE + 6); /* whatever it was: the next client is served */
     }

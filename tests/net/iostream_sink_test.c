@@ -35,7 +35,8 @@ typedef struct {
     int calls, hangups, eofs, drains, closes, err;
     size_t leave;       /* so many bytes of the next call, and pause */
     const char *answer; /* written for each newline */
-    bool close_at_newline, pause_always, fail_inside;
+    bool close_at_newline, pause_always, fail_inside, resume_inside;
+    tc_iostream_t *start_inside; /* another stream's first read */
     int calls_after_close;
 } sink_t;
 
@@ -46,6 +47,11 @@ static size_t sink_data(tc_iostream_t *stream, void *self, tc_bytes_t bytes) {
     size_t used = bytes.len - (sink->leave < bytes.len ? sink->leave : bytes.len);
     if (sink->leave > 0 || sink->pause_always)
         tc__iostream_pause(stream);
+    if (sink->leave > 0 && sink->resume_inside)
+        tc__iostream_resume(stream);
+    if (sink->start_inside)
+        tc__iostream_first_read(sink->start_inside);
+    sink->start_inside = NULL;
     sink->leave = 0;
     for (size_t i = 0; i < used; i++) {
         if (sink->len < sizeof(sink->data) - 1)
@@ -260,6 +266,73 @@ static void kept_bytes_can_be_left_again(void **state) {
     until(sink->len == 6);
     assert_string_equal(sink->data, "abcdef");
     end(stream);
+}
+
+static void a_sink_may_resume_in_the_call_that_pauses(void **state) {
+    (void)state;
+    tc_iostream_t *stream = sunk_stream(TCP_SOCKET, NULL);
+    sink->resume_inside = true;
+    tc__iostream_resume(stream);
+    sink->leave = 3;
+    peer_send(peer, "abcdef", 6);
+    until(sink->len == 6);
+    assert_int_equal(sink->calls, 2);
+    assert_string_equal(sink->data, "abcdef");
+    sink->leave = 4;
+    tc__iostream_pause(stream);
+    peer_send(peer, "ghijkl", 6);
+    settle();
+    tc__iostream_resume(stream);
+    until(sink->len == 12);
+    sink->resume_inside = false;
+    sink->leave = 5; /* kept bytes, left in part by a sink that resumes at once */
+    peer_send(peer, "mnopqr", 6);
+    until(sink->len == 13);
+    sink->resume_inside = true;
+    sink->leave = 2;
+    tc__iostream_resume(stream);
+    until(sink->len == 18);
+    assert_string_equal(sink->data, "abcdefghijklmnopqr");
+    end(stream);
+}
+
+/* What comes while kept bytes wait for the ready queue stands behind them. */
+static void kept_bytes_stay_in_front(void **state) {
+    (void)state;
+    tc_iostream_t *stream = sunk_stream(TCP_SOCKET, NULL);
+    tc__iostream_resume(stream);
+    sink->leave = 3;
+    peer_send(peer, "abc", 3);
+    until(sink->calls == 1);
+    peer_send(peer, "def", 3);
+    shutdown(peer, SHUT_WR);
+    tc__iostream_resume(stream);
+    tc__iostream_on_events(stream, TC__STREAM_READABLE);
+    assert_string_equal(sink->data, "abc");
+    until(sink->eofs);
+    assert_string_equal(sink->data, "abcdef");
+    end(stream);
+}
+
+/* The loop's read buffer is in use: the other stream reads a little later. */
+static void a_first_read_inside_a_data_call_waits(void **state) {
+    (void)state;
+    sink_t *other = calloc(1, sizeof(*other));
+    tc_iostream_t *first = sunk_stream(TCP_SOCKET, NULL);
+    int first_peer = peer;
+    tc_iostream_t *second = stream_and_peer(TCP_SOCKET, &peer, NULL);
+    tc__iostream_set_sink(second, &recorder, other);
+    peer_send(peer, "second", 6);
+    peer_send(first_peer, "first", 5);
+    sink->start_inside = second;
+    tc__iostream_first_read(first);
+    assert_string_equal(sink->data, "first");
+    until(other->len == 6);
+    assert_string_equal(other->data, "second");
+    tc_iostream_close(second);
+    close(first_peer);
+    end(first);
+    free(other);
 }
 
 static void a_request_at_a_time_changes_no_interest(void **state) {
@@ -898,6 +971,9 @@ int main(void) {
         T(resume_before_the_first_read_does_no_harm),
         T(what_the_sink_leaves_comes_again),
         T(kept_bytes_can_be_left_again),
+        T(a_sink_may_resume_in_the_call_that_pauses),
+        T(kept_bytes_stay_in_front),
+        T(a_first_read_inside_a_data_call_waits),
         T(a_request_at_a_time_changes_no_interest),
         T(fin_is_told_once_and_then_the_end),
         T(fin_is_noticed_while_paused_with_bytes_unread),

@@ -265,7 +265,87 @@ static void the_buffer_has_a_limit(void **state) {
     tc_iostream_close(small[1]);
 }
 
+/* The peer has sent more than the buffer holds, and ended: the close callback comes when it was read. */
+static void reading_ahead_stays_within_the_limit(void **state) {
+    (void)state;
+    tc_iostream_t *small[2];
+    stream_pair(transport, small, &(tc_iostream_options_t){ .max_buffer_size = 1000 });
+    seen_t seen = { 0 }, closed = { 0 };
+    char text[2500];
+    memset(text, 'x', sizeof(text));
+    tc_iostream_set_close_callback(small[0], on_closed, &closed);
+    assert_int_equal(tc_iostream_write(small[1], tc_bytes(text, sizeof(text)), NULL, NULL), 0);
+    assert_int_equal(tc_iostream_shutdown(small[1]), 0);
+    settle();
+    assert_int_equal(closed.calls, 0);
+    for (int i = 0; i < 25; i++) {
+        assert_int_equal(tc_iostream_read_bytes(small[0], 100, false, on_read, &seen), 0);
+        until(seen.calls);
+        assert_int_equal(seen.len, 100);
+        forget(&seen);
+    }
+    if (!tc_iostream_closed(small[0]))
+        assert_int_equal(tc_iostream_read_bytes(small[0], 1, false, on_read, &seen), 0);
+    until(closed.calls);
+    assert_int_equal(closed.err, 0);
+    tc_iostream_close(small[0]);
+    tc_iostream_close(small[1]);
+    forget(&seen), forget(&closed);
+}
+
 /* ---- Closing ---- */
+
+/* The peer has ended while our answer is on its way: the read is over, the answer is not. */
+static void the_peers_end_fails_a_read_but_not_the_output(void **state) {
+    (void)state;
+    seen_t seen = { 0 }, sent = { 0 }, closed = { 0 }, answer = { 0 };
+    static char much[4 * 1024 * 1024];
+    tc_iostream_set_close_callback(us, on_closed, &closed);
+    assert_int_equal(tc_iostream_write(us, tc_bytes(much, sizeof(much)), on_written, &sent), 0);
+    assert_int_equal(tc_iostream_read_until(us, tc_str("\n"), 0, on_read, &seen), 0);
+    say("part");
+    assert_int_equal(tc_iostream_shutdown(them), 0);
+    until(seen.calls);
+    assert_int_equal(seen.err, TC_ECLOSED);
+    assert_int_equal(closed.calls + sent.calls, 0);
+    forget(&seen);
+    assert_int_equal(tc_iostream_read_until(us, tc_str("\n"), 0, on_read, &seen), TC_ECLOSED);
+    assert_int_equal(tc_iostream_read_until_close(us, on_read, &seen), 0);
+    until(seen.calls);
+    assert_read(&seen, "part");
+    assert_int_equal(tc_iostream_read_bytes(them, sizeof(much), false, on_read, &answer), 0);
+    until(closed.calls && answer.calls);
+    assert_int_equal(sent.err, 0);
+    assert_int_equal(sent.calls, 1);
+    assert_true(sent.order < closed.order);
+    assert_int_equal(answer.len, sizeof(much));
+    forget(&sent), forget(&closed), forget(&answer);
+}
+
+static void a_close_callback_set_late_is_called_all_the_same(void **state) {
+    (void)state;
+    seen_t seen = { 0 }, closed = { 0 };
+    assert_int_equal(tc_iostream_read_bytes(us, 1, false, on_read, &seen), 0);
+    say("xyz");
+    assert_int_equal(tc_iostream_shutdown(them), 0);
+    until(seen.calls);
+    settle(); /* nobody waits for the end */
+    assert_false(tc_iostream_closed(us));
+    tc_iostream_set_close_callback(us, on_closed, &closed);
+    until(closed.calls);
+    assert_int_equal(closed.err, 0);
+    char memory[2];
+    assert_int_equal(tc_iostream_read_into(us, memory, 3, false, on_read, &seen), TC_ECLOSED);
+    assert_int_equal(tc_iostream_read_into(us, memory, 2, false, on_read, &seen), 0);
+    seen.calls = 0;
+    until(seen.calls);
+    assert_read(&seen, "yz");
+    forget(&closed);
+    tc_iostream_set_close_callback(us, on_closed, &closed); /* it was told: not again */
+    settle();
+    assert_int_equal(closed.calls, 0);
+    tc_iostream_set_close_callback(NULL, on_closed, &closed);
+}
 
 static void a_pending_read_fails_before_the_close_callback(void **state) {
     (void)state;
@@ -632,6 +712,10 @@ static void bad_arguments_are_refused(void **state) {
     assert_int_equal(tc_iostream_new(NULL, loop, 0, NULL), TC_EINVAL);
     assert_int_equal(tc_iostream_new(&out, loop, -1, NULL), -EBADF);
     assert_int_equal(tc_iostream_new(&out, loop, STDIN_FILENO, NULL), -ENOTSOCK);
+    int datagram = socket(AF_INET, SOCK_DGRAM, 0);
+    assert_int_equal(tc_iostream_new(&out, loop, datagram, NULL), TC_EINVAL);
+    assert_true(fcntl(datagram, F_GETFD) >= 0); /* stays the caller's */
+    close(datagram);
     assert_int_equal(tc_iostream_pair(&out, &out2, loop, &(tc_iostream_options_t){ .reserved = { 1 } }), TC_EINVAL);
     assert_int_equal(tc_iostream_pair(&out, NULL, loop, NULL), TC_EINVAL);
     assert_true(strlen(tc_error_detail()) > 0);
@@ -662,6 +746,9 @@ int main(void) {
         T(read_until_gives_up_at_max_bytes),
         T(read_until_gives_up_without_a_match),
         T(the_buffer_has_a_limit),
+        T(reading_ahead_stays_within_the_limit),
+        T(the_peers_end_fails_a_read_but_not_the_output),
+        T(a_close_callback_set_late_is_called_all_the_same),
         T(a_pending_read_fails_before_the_close_callback),
         T(what_the_buffer_holds_can_be_read_after_the_close),
         T(a_read_that_the_buffer_satisfies_survives_the_close),
