@@ -198,6 +198,9 @@ TC_EXTERN tc_application_t *tc_request_application(const tc_request_t *req);
 TC_EXTERN void *tc_alloc(tc_request_t *req, size_t size);
 TC_EXTERN char *tc_strdup(tc_request_t *req, const char *text);
 TC_EXTERN char *tc_sprintf(tc_request_t *req, const char *fmt, ...) TC_PRINTF(2, 3);
+/** Escaped for HTML, or as a part of a query; never NULL: without memory it is "", and the request fails. */
+TC_EXTERN const char *tc_xhtml_escape_alloc(tc_request_t *req, const char *text);
+TC_EXTERN const char *tc_url_escape_alloc(tc_request_t *req, const char *text);
 /** Call fn(data) after on_finish, last registered first; on failure at once. */
 TC_EXTERN int tc_on_cleanup(tc_request_t *req, tc_free_fn fn, void *data);
 /** From initialize or admit: this request's own limit. */

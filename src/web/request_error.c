@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <tornadoc/escape.h>
 #include <tornadoc/httputil.h>
 
 #include "util/error_internal.h"
@@ -26,12 +25,8 @@ static int write_default_page(tc_request_t *req, int status) {
     if (!message)
         return tc_writef(req, "<html><title>%d: %s</title><body>%d: %s</body></html>", status, req->reason, status,
                          req->reason);
-    size_t len = tc_xhtml_escape(NULL, 0, tc_str(message));
-    char *escaped = tc_alloc(req, len + 1);
-    if (!escaped)
-        return TC_ENOMEM;
-    tc_xhtml_escape(escaped, len + 1, tc_str(message));
-    return tc_writef(req, "<html><title>%d: %s</title><body>%d: %s</body></html>", status, req->reason, status, escaped);
+    return tc_writef(req, "<html><title>%d: %s</title><body>%d: %s</body></html>", status, req->reason, status,
+                     tc_xhtml_escape_alloc(req, message));
 }
 
 static void reset_answer(tc_request_t *req, int status) {

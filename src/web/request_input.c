@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#include <tornadoc/escape.h>
+
 #include "util/bytes_internal.h"
 #include "util/error_internal.h"
 #include "util/log_internal.h"
@@ -304,6 +306,27 @@ char *tc_sprintf(tc_request_t *req, const char *fmt, ...) {
     char *text = tc__arena_vsprintf(tc__request_arena(req), fmt, args);
     va_end(args);
     return text;
+}
+
+static const char *escape_alloc(tc_request_t *req, const char *text, size_t (*escape)(char *, size_t, tc_bytes_t)) {
+    if (!req || !text)
+        return "";
+    size_t size = escape(NULL, 0, tc_str(text)) + 1;
+    char *out = tc_alloc(req, size);
+    if (!out) {
+        tc__request_keep_error(req, TC_ENOMEM);
+        return "";
+    }
+    escape(out, size, tc_str(text));
+    return out;
+}
+
+const char *tc_xhtml_escape_alloc(tc_request_t *req, const char *text) {
+    return escape_alloc(req, text, tc_xhtml_escape);
+}
+
+const char *tc_url_escape_alloc(tc_request_t *req, const char *text) {
+    return escape_alloc(req, text, tc_url_escape);
 }
 
 int tc_on_cleanup(tc_request_t *req, tc_free_fn fn, void *data) {
