@@ -1,8 +1,8 @@
 /*
  * deferred.c - answers that come later, while the loop serves others. (Tornado: await gen.sleep, run_in_executor)
  *
- * Three sources of an answer: a timer, blocking work on the executor's threads, and a thread of the program's own, which
- * gets a token for the request. A client that leaves does no harm to any of them.
+ * Three sources of an answer: a timer, blocking work on the executor's threads, and a thread of the program's own,
+ * which gets a token for the request. A client that leaves does no harm to any of them.
  *
  *     examples/run deferred
  *     curl 'localhost:8888/timer?ms=1000'

@@ -1,5 +1,5 @@
 /*
- * existing_loop.c - a program that runs a libuv loop already serves HTTP from it. (Tornado: an IOLoop around asyncio's loop)
+ * existing_loop.c - a program that runs a libuv loop already serves from it. (Tornado: an IOLoop on asyncio's loop)
  *
  * A timer of the program ticks while requests are answered, all on one thread: handlers may touch the program's state
  * without a lock. The first SIGTERM or Ctrl-C lets requests end, then the program ends with nothing left on its loop.

@@ -1,12 +1,12 @@
 /*
- * routes.c - paths, forms, JSON, groups of routes and error pages of one's own. (Tornado: Application, URLSpec, write_error)
+ * routes.c - paths, forms, JSON, groups, hosts, own error pages. (Tornado: Application, URLSpec, write_error)
  *
  *     examples/run routes
  *     curl localhost:8888/                                              # a form; or open it in a browser
  *     curl -d name=Ada localhost:8888/greet
  *     curl localhost:8888/users/7/files/photos/cat.jpg                  # a number, and the rest of the path
  *     curl -i localhost:8888/users/1001                                 # an error page of this program
- *     curl -H 'Content-Type: application/json' -H 'Authorization: Bearer s3cret' -d '[1, 2, 3.5]' localhost:8888/api/sum
+ *     curl -H 'Content-Type: application/json' -H 'Authorization: Bearer s3cret' -d '[1, 2, 3]' localhost:8888/api/sum
  *     curl -i -d '[1]' localhost:8888/api/sum                           # errors below /api are JSON
  *     curl -i localhost:8888/old
  *     curl -H 'Host: status.localhost' localhost:8888/                  # another host, other routes
@@ -18,14 +18,13 @@
 /* ---- Pages ---- */
 
 static int index_page(tc_request_t *req) {
-    return tc_write(req, "<form action=\"/greet\" method=\"post\"><input name=\"name\"><button>Greet</button></form>\n");
+    return tc_write(req, "<form action='/greet' method='post'><input name='name'><button>Greet</button></form>\n");
 }
 
 static int greet(tc_request_t *req) {
     const char *name;
     TC_TRY(tc_require_argument(req, "name", &name)); /* 400 if there is none */
-    tc_set_header(req, "Content-Type", "text/plain; charset=UTF-8");
-    return tc_writef(req, "Hello, %s\n", name);
+    return tc_writef(req, "<p>Hello, %s</p>\n", tc_xhtml_escape_alloc(req, name));
 }
 
 static int show_user(tc_request_t *req) {
@@ -67,8 +66,7 @@ static int sum(tc_request_t *req) {
     size_t i, count;
     double total = 0;
     TC_TRY(tc_read_json(req, &in)); /* 415 unless it is JSON by its type, 400 if it is not valid */
-    yyjson_arr_foreach(in, i, count, item)
-        total += yyjson_get_num(item);
+    yyjson_arr_foreach(in, i, count, item) total += yyjson_get_num(item);
 
     yyjson_mut_doc *out = tc_json_new(req); /* in the request's memory: nothing to free */
     yyjson_mut_val *root = yyjson_mut_obj(out);
@@ -103,5 +101,5 @@ int main(void) {
 
     tc_router_t *status = tc_application_host(app, "status.localhost");
     tc_router_add(status, "/", &(tc_request_handler_t){ .get = fine }, NULL);
-    return tc_application_run(app, &(tc_run_options_t){ .port = 8888 }); /* tells what was wrong with any of the above */
+    return tc_application_run(app, &(tc_run_options_t){ .port = 8888 }); /* says which of these failed */
 }
