@@ -181,11 +181,10 @@ static int read_request_line(tc__http1_message_t *message, char *line, char *end
     tc__server_request_t *request = message->request;
     tc_bytes_t method = method_name(message->parser.method);
     char *target = line + method.len + 1, *version = end - 8;
-    if (version - 1 <= target || memcmp(line, method.data, method.len) != 0 || target[-1] != ' ' || version[-1] != ' ' ||
-        !is_version(version))
+    if (version - 1 <= target || memcmp(line, method.data, method.len) != 0 || target[-1] != ' ' || version[-1] != ' ')
         return 400;
-    if (version[5] != '1' || (version[7] != '0' && version[7] != '1'))
-        return 505;
+    if (memcmp(version, "HTTP/1.1", 8) != 0 && memcmp(version, "HTTP/1.0", 8) != 0)
+        return is_version(version) ? 505 : 400;
     request->method = method.data;
     request->method_id = method_of(message->parser.method);
     request->http_minor = (uint8_t)(version[7] - '0');

@@ -93,16 +93,20 @@ static bool is_target_text(tc_bytes_t text) {
     return true;
 }
 
-/* Path and query out of "/path?query", where the path may be empty. */
-static int split_query(tc_bytes_t text, tc__target_t *out) {
-    if (!is_target_text(text))
-        return TC_EINVAL;
+static void split_at_query(tc_bytes_t text, tc__target_t *out) {
     const char *mark = text.len ? memchr(text.data, '?', text.len) : NULL;
     out->path = text;
     if (mark != NULL) {
         out->path.len = (size_t)(mark - text.data);
         out->query = tc_bytes(mark + 1, text.len - out->path.len - 1);
     }
+}
+
+/* Path and query out of "/path?query", where the path may be empty. */
+static int split_query(tc_bytes_t text, tc__target_t *out) {
+    if (!is_target_text(text))
+        return TC_EINVAL;
+    split_at_query(text, out);
     return 0;
 }
 
@@ -172,6 +176,11 @@ static int parse_form(tc_bytes_t target, bool is_connect, tc__target_t *out) {
 }
 
 int tc__target_parse(tc_bytes_t target, bool is_connect, tc__target_t *out) {
+    if (!is_connect && target.len > 0 && target.data[0] == '/' && is_target_text(target)) { /* nearly all of them */
+        *out = (tc__target_t){ .form = TC__TARGET_ORIGIN };
+        split_at_query(target, out);
+        return 0;
+    }
     tc__target_t parsed = { 0 };
     int err = parse_form(target, is_connect, &parsed);
     if (err == 0)

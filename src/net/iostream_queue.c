@@ -394,11 +394,31 @@ void tc__iostream_cork(tc_iostream_t *stream) {
     stream->corks++;
 }
 
+/* Nearly always the corked bytes are all there is to do, and the socket takes them whole: was it so? */
+static bool send_cork_whole(tc_iostream_t *stream, tc__net_t *net) {
+    if (!owns_cork(stream, net) || net->cork_len == 0 || stream->want_shutdown || stream->end_when_sent)
+        return false;
+    struct iovec iov = { net->cork, net->cork_len };
+    ssize_t n = stream->transport->sendv(stream, &iov, 1);
+    if (n == (ssize_t)net->cork_len) {
+        net->cork_len = 0;
+        net->corked = NULL;
+        return true;
+    }
+    if (n > 0) { /* send_now tries the rest, and deals with what then happens */
+        net->cork_len -= (size_t)n;
+        memmove(net->cork, net->cork + n, net->cork_len);
+    }
+    return false;
+}
+
 void tc__iostream_uncork(tc_iostream_t *stream) {
     assert(stream->corks > 0);
     if (--stream->corks > 0 || !tc__iostream_open(stream))
         return;
     tc__net_t *net = tc__iostream_net(stream);
+    if (send_cork_whole(stream, net))
+        return;
     if (!owns_cork(stream, net) && !stream->queue && !stream->want_shutdown && !stream->end_when_sent)
         return;
     tc_iostream_ref(stream);

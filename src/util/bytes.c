@@ -78,14 +78,18 @@ int tc__parse_int64(tc_bytes_t text, int64_t *out) {
 }
 
 char *tc__format_uint64(char *out, uint64_t value) {
-    char digits[20];
-    char *first = digits + sizeof(digits);
+    char digits[20], *first = digits + sizeof digits;
+    if (value < 10) {
+        *out = (char)('0' + value);
+        return out + 1;
+    }
     do {
         *--first = (char)('0' + value % 10);
         value /= 10;
-    } while (value);
-    size_t len = (size_t)(digits + sizeof(digits) - first);
-    memcpy(out, first, len);
+    } while (value > 0);
+    size_t len = (size_t)(digits + sizeof digits - first);
+    for (size_t i = 0; i < len; i++)
+        out[i] = first[i];
     return out + len;
 }
 

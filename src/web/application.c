@@ -129,6 +129,12 @@ static void list_methods(tc__endpoint_t *endpoint) {
     strcat(endpoint->allow, "OPTIONS");
 }
 
+static bool is_plain(const tc__endpoint_t *endpoint) {
+    const tc_request_handler_t *h = &endpoint->handler;
+    return !endpoint->admit[0] && !endpoint->prepare[0] && !h->initialize && !h->set_default_headers &&
+           h->body == TC_BODY_BUFFER && h->max_body_size == 0 && (h->timeout_ms == 0 || h->timeout_ms == TC_FOREVER);
+}
+
 /* ---- Endpoints ---- */
 
 static void free_endpoint(void *data) {
@@ -167,6 +173,7 @@ static int new_endpoint(tc__endpoint_t **out, const tc_router_t *router, const c
         inherit(&endpoint->handler, &router->bases[i]);
     chain(endpoint, router->bases, router->base_count, handler);
     list_methods(endpoint);
+    endpoint->plain = is_plain(endpoint);
     int err = check_endpoint(pattern, endpoint);
     if (err == 0 && handler->name && !(endpoint->name = tc__strndup(handler->name, strlen(handler->name))))
         err = tc__fail(TC_ENOMEM, "%s: out of memory", pattern);

@@ -287,6 +287,11 @@ void tc__request_outcome(tc_request_t *req, int outcome) {
 static int on_headers_received(void *self, tc__server_request_t *in) {
     tc_request_t *req = self;
     (void)in;
+    if (req->method) { /* nothing to ask before the body is there */
+        req->default_type = true;
+        req->step = TC__STEP_BODY;
+        return 0;
+    }
     tc__request_enter(req);
     req->in_headers_received = true;
     proceed(req, 0);
@@ -353,7 +358,14 @@ static void on_input_finish(void *self) {
     tc_request_t *req = self;
     tc__request_enter(req);
     req->input_complete = true;
-    if (!req->finished) {
+    if (req->method && !req->finished) {
+        req->step = TC__STEP_DONE;
+        int outcome = req->method(req);
+        if (outcome == 0 && !req->finished)
+            tc_finish(req);
+        else
+            proceed(req, outcome);
+    } else if (!req->finished) {
         if (req->endpoint->handler.body == TC_BODY_STREAM)
             req->body_len = 0;
         req->step = req->endpoint->handler.body == TC_BODY_STREAM ? TC__STEP_METHOD : TC__STEP_PREPARE;
@@ -452,6 +464,8 @@ static int start_request(void *self, tc__exchange_t *exchange, tc__server_reques
     req->exchange = exchange;
     req->app = tc__application_ref(app);
     req->endpoint = endpoint;
+    if (endpoint->plain && !req->captures)
+        req->method = tc__endpoint_method(endpoint, in->method_id);
     req->start_ns = tc__application_logs_access(app) ? uv_hrtime() : 0;
     req->status = 200;
     tc__list_init(&req->node);

@@ -41,6 +41,7 @@ struct tc_request {
     const tc__route_t *route;      /* NULL: none matched */
     tc_bytes_t *captures;          /* undecoded, parallel to route->params */
     const char **path_args;        /* decoded, likewise */
+    tc_request_fn method;          /* all there is to call, for a plain endpoint; else NULL */
     void *data;
     uint64_t start_ns;             /* 0: no access line is wanted */
 

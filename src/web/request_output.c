@@ -200,7 +200,8 @@ static int check_writable(tc_request_t *req, const char *verb) {
 }
 
 int tc_write_bytes(tc_request_t *req, tc_bytes_t bytes) {
-    TC_TRY(check_writable(req, "tc_write"));
+    if (!req || req->finished)
+        TC_TRY(check_writable(req, "tc_write"));
     if (bytes.len == 0)
         return 0;
     char *room = room_for(req, bytes.len);
