@@ -288,8 +288,12 @@ static int check_expect(tc__http1_message_t *message) {
 }
 
 static bool wants_keep_alive(const tc__server_request_t *request) {
-    if (!tc__headers_has(&request->headers, TC__HEADER_CONNECTION))
+    const tc__header_t *field = tc__headers_first(&request->headers, TC__HEADER_CONNECTION);
+    if (!field)
         return request->http_minor > 0;
+    if (!tc__headers_repeated(&request->headers, TC__HEADER_CONNECTION) &&
+        tc__bytes_equal_nocase(tc_bytes(field->value, field->value_len), tc_str("keep-alive")))
+        return true; /* what browsers say */
     if (tc__headers_list_has(&request->headers, TC__HEADER_CONNECTION, "close"))
         return false;
     return request->http_minor > 0 || tc__headers_list_has(&request->headers, TC__HEADER_CONNECTION, "keep-alive");

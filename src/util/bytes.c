@@ -79,8 +79,10 @@ int tc__parse_int64(tc_bytes_t text, int64_t *out) {
 
 char *tc__format_uint64(char *out, uint64_t value) {
     char digits[20], *first = digits + sizeof digits;
-    if (value < 10) {
-        *out = (char)('0' + value);
+    if (value < 100) { /* most lengths of small answers */
+        if (value >= 10)
+            *out++ = (char)('0' + value / 10);
+        *out = (char)('0' + value % 10);
         return out + 1;
     }
     do {
