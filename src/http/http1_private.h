@@ -25,7 +25,7 @@ enum { TC__EVENT_HEAD = 1u << 0, TC__EVENT_BODY = 1u << 1, TC__EVENT_END = 1u <<
 
 /* One request being read and answered. It lives in the request's own arena, so that an idle connection has none. */
 typedef struct {
-    llhttp_t parser;
+    llhttp_t parser;               /* a copy of the loop's fresh one */
     tc__server_request_t *request; /* owned until the delegate has it */
     tc__http1connection_t *connection;
 
@@ -71,6 +71,7 @@ struct tc__http1connection {
 
 /* What the connections of a loop share. */
 typedef struct {
+    llhttp_t fresh_parser;        /* copied for each request: cheaper than to initialise one */
     char host[80];                /* the last Host that was found good */
     size_t host_len, host_name_len;
     char prefix[400];             /* "HTTP/1.1 200 OK", Server and Date, as they are this second … */
@@ -86,6 +87,7 @@ static inline tc_ioloop_t *tc__http1_loop(const tc__http1connection_t *connectio
 }
 
 /* ---- http1_request.c ---- */
+void tc__http1_init_parser(llhttp_t *parser);
 /* Parse some of [at, end), handle what it brought; returns how far it came. */
 const char *tc__http1_parse(tc__http1connection_t *connection, const char *at, const char *end);
 /* The delegate goes on after TC_DETACH. */

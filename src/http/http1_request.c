@@ -105,6 +105,10 @@ static const llhttp_settings_t body_settings = {
 
 /* ---- Beginning ---- */
 
+void tc__http1_init_parser(llhttp_t *parser) {
+    llhttp_init(parser, HTTP_REQUEST, &head_settings);
+}
+
 static tc__http1_message_t *begin_message(tc__http1connection_t *connection) {
     tc__server_request_t *request = tc__server_request_new(tc__http1_loop(connection));
     if (!request)
@@ -114,10 +118,11 @@ static tc__http1_message_t *begin_message(tc__http1connection_t *connection) {
         tc__server_request_free(request);
         return NULL;
     }
-    tc__zero(message, offsetof(tc__http1_message_t, first_fields));
+    tc__zero(&message->request, offsetof(tc__http1_message_t, first_fields) - offsetof(tc__http1_message_t, request));
     tc__headers_use(&request->headers, message->first_fields,
                     sizeof message->first_fields / sizeof message->first_fields[0]);
-    llhttp_init(&message->parser, HTTP_REQUEST, &head_settings);
+    tc__http1_local_t *local = tc__ioloop_local(request->loop, TC__LOCAL_HTTP);
+    message->parser = local->fresh_parser;
     message->parser.data = message;
     message->request = request;
     message->connection = connection;

@@ -325,8 +325,10 @@ static const tc__stream_sink_t sink = {
 
 tc__http1_local_t *tc__http1_local(tc_ioloop_t *loop) {
     tc__http1_local_t *local = tc__ioloop_local(loop, TC__LOCAL_HTTP);
-    if (!local && (local = tc__calloc(1, sizeof *local)))
+    if (!local && (local = tc__calloc(1, sizeof *local))) {
+        tc__http1_init_parser(&local->fresh_parser);
         tc__ioloop_set_local(loop, TC__LOCAL_HTTP, local, tc__free);
+    }
     return local;
 }
 

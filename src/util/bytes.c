@@ -3,6 +3,11 @@
  */
 #include "util/bytes_internal.h"
 
+#if defined(__has_attribute)
+#if __has_attribute(noipa)
+__attribute__((noipa)) /* nor may the linker's optimiser see the length */
+#endif
+#endif
 void tc__zero(void *data, size_t len) {
     memset(data, 0, len);
 }
