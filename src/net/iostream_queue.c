@@ -394,22 +394,28 @@ void tc__iostream_cork(tc_iostream_t *stream) {
     stream->corks++;
 }
 
-/* Nearly always the corked bytes are all there is to do, and the socket takes them whole: was it so? */
-static bool send_cork_whole(tc_iostream_t *stream, tc__net_t *net) {
+/* Nearly always the corked bytes are all there is to do, and the socket takes them whole. @return whether that was all
+ */
+static bool send_cork_alone(tc_iostream_t *stream, tc__net_t *net) {
     if (!owns_cork(stream, net) || net->cork_len == 0 || stream->want_shutdown || stream->end_when_sent)
         return false;
-    struct iovec iov = { net->cork, net->cork_len };
+    size_t len = net->cork_len;
+    struct iovec iov = { net->cork, len };
     ssize_t n = stream->transport->sendv(stream, &iov, 1);
-    if (n == (ssize_t)net->cork_len) {
-        net->cork_len = 0;
-        net->corked = NULL;
+    net->cork_len = 0;
+    net->corked = NULL;
+    if (n == (ssize_t)len)
+        return true;
+    if (n == -EAGAIN)
+        n = 0;
+    int err = n < 0 ? (int)n : queue_copy(stream, net->cork + n, len - (size_t)n);
+    if (err < 0) {
+        tc__iostream_doom(stream, err);
         return true;
     }
-    if (n > 0) { /* send_now tries the rest, and deals with what then happens */
-        net->cork_len -= (size_t)n;
-        memmove(net->cork, net->cork + n, net->cork_len);
-    }
-    return false;
+    stream->want_write = true;
+    tc__iostream_watch(stream);
+    return true;
 }
 
 void tc__iostream_uncork(tc_iostream_t *stream) {
@@ -417,7 +423,7 @@ void tc__iostream_uncork(tc_iostream_t *stream) {
     if (--stream->corks > 0 || !tc__iostream_open(stream))
         return;
     tc__net_t *net = tc__iostream_net(stream);
-    if (send_cork_whole(stream, net))
+    if (send_cork_alone(stream, net))
         return;
     if (!owns_cork(stream, net) && !stream->queue && !stream->want_shutdown && !stream->end_when_sent)
         return;

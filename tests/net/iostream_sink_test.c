@@ -929,6 +929,32 @@ static void memory_blocks_at_its_window(void **state) {
     end(pair[0]);
 }
 
+static void a_corked_send_fails_and_blocks_like_others(void **state) {
+    (void)state;
+    tc_iostream_t *pair[2];
+    stream_pair(MEMORY, pair, NULL);
+    tc__iostream_set_sink(pair[0], &recorder, sink);
+    tc__segment_t segment = { tc_str("abcdef"), NULL, NULL };
+    tc__memory_set_window(pair[0], 4);
+    tc__iostream_cork(pair[0]);
+    assert_int_equal(tc__iostream_sendv(pair[0], &segment, 1), 0);
+    tc__iostream_uncork(pair[0]);
+    assert_int_equal(tc__iostream_queued(pair[0]), 2);
+    assert_true(tc_iostream_writing(pair[0]));
+    seen_t seen = { 0 };
+    assert_int_equal(tc_iostream_read_bytes(pair[1], 6, false, on_read, &seen), 0);
+    until(seen.calls && sink->drains);
+    assert_read(&seen, "abcdef");
+    tc__memory_fail_send(pair[0], EPIPE);
+    tc__iostream_cork(pair[0]);
+    assert_int_equal(tc__iostream_sendv(pair[0], &segment, 1), 0);
+    tc__iostream_uncork(pair[0]);
+    assert_int_equal(sink->closes, 0);
+    until(sink->closes);
+    assert_int_equal(sink->err, -EPIPE);
+    tc_iostream_close(pair[1]);
+}
+
 static void memory_fails_as_told(void **state) {
     (void)state;
     tc_iostream_t *pair[2];
@@ -1000,6 +1026,7 @@ int main(void) {
         T(close_when_written_waits_for_the_system),
         T(no_send_raises_sigpipe),
         T(memory_blocks_at_its_window),
+        T(a_corked_send_fails_and_blocks_like_others),
         T(memory_fails_as_told),
     };
     tc_set_log_callback(count_line, NULL);
