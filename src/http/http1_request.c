@@ -49,6 +49,8 @@ static int on_message_complete(llhttp_t *parser) {
 
 static int on_body(llhttp_t *parser, const char *at, size_t len) {
     tc__http1_message_t *message = parser->data;
+    if (len == 0) /* the parser was only asked whether this is the end */
+        return 0;
     message->chunk = tc_bytes(at, len);
     message->events |= TC__EVENT_BODY;
     return HPE_PAUSED;

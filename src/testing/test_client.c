@@ -29,6 +29,7 @@ struct tc_http_response {
 typedef struct fetch {
     struct fetch *next;
     int id;
+    const char *path;        /* of the request line, in the arena */
     tc_test_client_t *client;
     tc_iostream_t *stream;   /* NULL: closed */
     llhttp_t parser;
@@ -148,29 +149,50 @@ static int send_text(fetch_t *fetch, const char *text) {
     return tc_iostream_write(fetch->stream, tc_str(text), NULL, NULL);
 }
 
-static int send_request(fetch_t *fetch, const char *path, const tc_fetch_options_t *options, const char *method) {
-    tc__arena_t *arena = &fetch->arena;
-    tc_bytes_t body = options->body;
-    const char *line = tc__arena_sprintf(arena, "%s %s HTTP/1.1\r\n", method, path);
-    if (!line || send_text(fetch, line) < 0)
+/* The fields that the caller gave; *given has bits of those that we would add. */
+enum { GIVEN_HOST = 1, GIVEN_TYPE = 2, GIVEN_LENGTH = 4 };
+
+static int send_fields(fetch_t *fetch, const char *const *headers, unsigned *given) {
+    for (const char *const *pair = headers; pair && pair[0]; pair += 2) {
+        const char *field = tc__arena_sprintf(&fetch->arena, "%s: %s\r\n", pair[0], pair[1]);
+        if (!field)
+            return TC_ENOMEM;
+        TC_TRY(send_text(fetch, field));
+        switch (tc__header_id(pair[0], strlen(pair[0]))) {
+        case TC__HEADER_HOST: *given |= GIVEN_HOST; break;
+        case TC__HEADER_CONTENT_TYPE: *given |= GIVEN_TYPE; break;
+        case TC__HEADER_CONTENT_LENGTH:
+        case TC__HEADER_TRANSFER_ENCODING: *given |= GIVEN_LENGTH; break;
+        default: break;
+        }
+    }
+    return 0;
+}
+
+static int send_body_fields(fetch_t *fetch, const tc_fetch_options_t *options, unsigned given) {
+    const char *type = options->content_type ? options->content_type : "application/x-www-form-urlencoded";
+    const char *type_field = tc__arena_sprintf(&fetch->arena, "Content-Type: %s\r\n", type);
+    const char *length_field = tc__arena_sprintf(&fetch->arena, "Content-Length: %zu\r\n", options->body.len);
+    if (!type_field || !length_field)
         return TC_ENOMEM;
-    bool has_host = false;
-    for (const char *const *pair = options->headers; pair && pair[0] && pair[1]; pair += 2) {
-        const char *field = tc__arena_sprintf(arena, "%s: %s\r\n", pair[0], pair[1]);
-        if (!field || send_text(fetch, field) < 0)
-            return TC_ENOMEM;
-        has_host = has_host || tc__header_id(pair[0], strlen(pair[0])) == TC__HEADER_HOST;
-    }
-    if (!has_host)
+    if (!(given & GIVEN_TYPE) || options->content_type)
+        TC_TRY(send_text(fetch, type_field));
+    return given & GIVEN_LENGTH ? 0 : send_text(fetch, length_field);
+}
+
+static int send_request(fetch_t *fetch, const char *path, const tc_fetch_options_t *options, const char *method) {
+    unsigned given = 0;
+    const char *line = tc__arena_sprintf(&fetch->arena, "%s %s HTTP/1.1\r\n", method, path);
+    if (!line)
+        return TC_ENOMEM;
+    TC_TRY(send_text(fetch, line));
+    TC_TRY(send_fields(fetch, options->headers, &given));
+    if (!(given & GIVEN_HOST))
         TC_TRY(send_text(fetch, "Host: localhost\r\n"));
-    if (body.data) {
-        const char *type = options->content_type ? options->content_type : "application/x-www-form-urlencoded";
-        const char *fields = tc__arena_sprintf(arena, "Content-Type: %s\r\nContent-Length: %zu\r\n", type, body.len);
-        if (!fields || send_text(fetch, fields) < 0)
-            return TC_ENOMEM;
-    }
+    if (options->body.data)
+        TC_TRY(send_body_fields(fetch, options, given));
     TC_TRY(send_text(fetch, "\r\n"));
-    return body.len > 0 ? tc_iostream_write(fetch->stream, body, NULL, NULL) : 0;
+    return options->body.len > 0 ? tc_iostream_write(fetch->stream, options->body, NULL, NULL) : 0;
 }
 
 static int connect_fetch(fetch_t *fetch) {
@@ -207,32 +229,56 @@ static bool is_request_text(const char *text) {
     return true;
 }
 
+static int check_headers(const char *const *headers) {
+    for (const char *const *pair = headers; pair && pair[0]; pair += 2) {
+        if (!pair[1])
+            return tc__misuse(TC_EINVAL, "tc_fetch_options_t: header %.64s has no value; `headers` is pairs, then NULL",
+                              pair[0]);
+        if (!tc__is_token(tc_str(pair[0])) || !tc__is_field_value(tc_str(pair[1])))
+            return tc__misuse(TC_EINVAL, "tc_fetch_options_t: header %.64s: not a name, or a control byte in its value",
+                              pair[0]);
+    }
+    return 0;
+}
+
 static int check_request(const char *path, const tc_fetch_options_t *options) {
     if (!path || path[0] == '\0' || !is_request_text(path))
-        return tc__misuse(TC_EINVAL, "a path without spaces or control bytes is wanted");
+        return tc__misuse(TC_EINVAL, "the test client's request: a path without spaces and control bytes is wanted");
     if (!tc__all_zero(options->reserved, sizeof options->reserved))
         return tc__misuse(TC_EINVAL, "tc_fetch_options_t: `reserved` must be zero");
     if (options->method && !tc__is_token(tc_str(options->method)))
-        return tc__misuse(TC_EINVAL, "the method is no token");
-    for (const char *const *pair = options->headers; pair && pair[0]; pair += 2)
-        if (!pair[1] || !tc__is_token(tc_str(pair[0])) || !tc__is_field_value(tc_str(pair[1])))
-            return tc__misuse(TC_EINVAL, "the headers must be pairs of a name and a value");
-    return 0;
+        return tc__misuse(TC_EINVAL, "tc_fetch_options_t: the method is no token; \"GET\" is one");
+    if (options->content_type && !tc__is_field_value(tc_str(options->content_type)))
+        return tc__misuse(TC_EINVAL, "tc_fetch_options_t: a control byte in content_type");
+    if (!options->body.data && options->body.len > 0)
+        return tc__misuse(TC_EINVAL, "tc_fetch_options_t: the body is NULL, but has a length");
+    return check_headers(options->headers);
+}
+
+/* It will have no answer. */
+static int give_up(fetch_t *fetch, int err) {
+    fetch->failed = true;
+    tc_iostream_close(fetch->stream);
+    return tc__fail(err, "%s: the request could not be sent: %s", fetch->path ? fetch->path : "", tc_strerror(err));
 }
 
 int tc_test_client_start(tc_test_client_t *client, const char *path, const tc_fetch_options_t *options) {
     static const tc_fetch_options_t defaults;
     const tc_fetch_options_t *o = options ? options : &defaults;
     if (!client)
-        return tc__misuse(TC_EINVAL, "the test client is NULL");
+        return tc__misuse(TC_EINVAL, "tc_test_client_start: the test client is NULL");
     TC_TRY(check_request(path, o));
     fetch_t *fetch = new_fetch(client);
     if (!fetch)
-        return TC_ENOMEM;
+        return tc__fail(TC_ENOMEM, "%s: out of memory", path);
     const char *method = o->method ? o->method : o->body.data ? "POST" : "GET";
     fetch->is_head = strcmp(method, "HEAD") == 0;
-    TC_TRY(connect_fetch(fetch));
-    TC_TRY(send_request(fetch, path, o, method));
+    fetch->path = tc__arena_strndup(&fetch->arena, path, strlen(path));
+    int err = fetch->path ? connect_fetch(fetch) : TC_ENOMEM;
+    if (err == 0)
+        err = send_request(fetch, path, o, method);
+    if (err < 0)
+        return give_up(fetch, err);
     tc__ioloop_advance(client->loop, 0);
     return fetch->id;
 }
@@ -248,7 +294,7 @@ static fetch_t *find(const tc_test_client_t *client, int id) {
 
 int tc_test_client_advance(tc_test_client_t *client, uint64_t ms) {
     if (!client)
-        return tc__misuse(TC_EINVAL, "the test client is NULL");
+        return tc__misuse(TC_EINVAL, "tc_test_client_advance: the test client is NULL");
     tc__ioloop_advance(client->loop, ms);
     return 0;
 }
@@ -321,13 +367,6 @@ tc_test_client_t *tc_test_client_new(tc_application_t *app) {
     return client;
 }
 
-static void leave(fetch_t *fetch) {
-    if (!fetch->complete && !fetch->failed)
-        tc__log(TC__LOG_GENERAL, TC_LOG_WARNING, NULL, "the test client is freed, but request %d has no outcome", fetch->id);
-    if (fetch->stream)
-        tc_iostream_close(fetch->stream);
-}
-
 static void free_fetch(fetch_t *fetch) {
     tc__buffer_deinit(&fetch->name);
     tc__buffer_deinit(&fetch->value);
@@ -336,13 +375,21 @@ static void free_fetch(fetch_t *fetch) {
     tc__free(fetch);
 }
 
+static void end_fetch(fetch_t *fetch) {
+    if (!fetch->complete && !fetch->failed)
+        tc__log(TC__LOG_GENERAL, TC_LOG_WARNING, NULL, "the test client is freed, but request %d (%s) has no outcome",
+                fetch->id, fetch->path);
+    tc_iostream_close(fetch->stream);
+}
+
+/* The streams tell their fetches that they are closed, at the latest when the loop goes. */
 void tc_test_client_free(tc_test_client_t *client) {
     if (!client)
         return;
     for (fetch_t *fetch = client->fetches; fetch; fetch = fetch->next)
-        leave(fetch);
+        end_fetch(fetch);
     tc_httpserver_free(client->server);
-    tc_ioloop_free(client->loop); /* tells the streams that they are closed */
+    tc_ioloop_free(client->loop);
     while (client->fetches) {
         fetch_t *fetch = client->fetches;
         client->fetches = fetch->next;

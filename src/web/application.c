@@ -149,6 +149,10 @@ static int check_handler(const char *pattern, const tc_request_handler_t *handle
         return tc__misuse(TC_EINVAL, "%s: the handler is NULL", pattern);
     if (!tc__all_zero(handler->reserved, sizeof handler->reserved))
         return tc__misuse(TC_EINVAL, "%s: `reserved` of the handler must be zero", pattern);
+    if (handler->flags & ~(uint32_t)TC_CANCEL_ON_CLOSE)
+        return tc__misuse(TC_EINVAL, "%s: the handler's flags 0x%x are not known to this library", pattern, handler->flags);
+    if ((unsigned)handler->body > TC_BODY_REFUSE)
+        return tc__misuse(TC_EINVAL, "%s: the handler's .body is none of TC_BODY_BUFFER, _STREAM, _REFUSE", pattern);
     return 0;
 }
 
@@ -208,7 +212,7 @@ static int add_endpoint(tc_router_t *router, const char *pattern, const tc_reque
 
 static int add(tc_router_t *router, const char *pattern, const tc_request_handler_t *handler, void *arg, add_fn add_fn) {
     if (!router)
-        return tc__fail(TC_ENOMEM, "the router is NULL: out of memory when it was made");
+        return tc__fail(TC_ENOMEM, "the application or group is NULL: it could not be made");
     if (!pattern)
         return keep_error(router->app, tc__misuse(TC_EINVAL, "a route's pattern is NULL"));
     size_t prefix_len = strlen(router->prefix), len = prefix_len + strlen(pattern);
@@ -248,7 +252,7 @@ int tc_application_add_regex(tc_application_t *app, const char *regex, const tc_
 int tc_application_set_default(tc_application_t *app, const tc_request_handler_t *handler, void *arg) {
     tc__endpoint_t *endpoint;
     if (!app)
-        return TC_ENOMEM;
+        return tc__fail(TC_ENOMEM, "the application is NULL: out of memory when it was made");
     int err = check_open(app, "tc_application_set_default");
     if (err == 0)
         err = new_endpoint(&endpoint, own_router(app), "the default handler", handler, arg);

@@ -39,7 +39,7 @@ static void log_access(tc_request_t *req) {
 }
 
 static void finalize(tc_request_t *req) {
-    req->finalized = true;
+    req->over = true;
     req->frames++; /* on_finish may use the request */
     for (size_t i = 0; i <= TC__MAX_GROUPS && req->endpoint->on_finish[i]; i++)
         req->endpoint->on_finish[i](req, req->end_err);
@@ -56,7 +56,7 @@ static void finalize(tc_request_t *req) {
 }
 
 static void finalize_if_over(tc_request_t *req) {
-    if (!req->exchange && req->holds == 0 && req->frames == 0 && !req->finalized)
+    if (!req->exchange && req->holds == 0 && req->frames == 0)
         finalize(req);
 }
 
@@ -84,8 +84,11 @@ void tc__request_abort(tc_request_t *req) {
 }
 
 int tc__request_keep_error(tc_request_t *req, int err) {
-    if (err < 0 && req->kept_error == 0)
-        req->kept_error = err;
+    if (!req || err >= 0 || req->kept_error != 0)
+        return err;
+    req->kept_error = err;
+    if (err == TC_EINVAL) /* the words say of which argument */
+        req->kept_detail = tc_strdup(req, tc_error_detail());
     return err;
 }
 
@@ -102,9 +105,10 @@ static void free_local(void *data) {
         tc_request_t *req = tc__container_of(local->held.next, tc_request_t, node);
         tc__list_remove(&req->node);
         tc__request_enter(req);
-        tc__request_drop_holds(req);
         if (req->end_err == 0)
             req->end_err = TC_ECANCELED;
+        req->over = true;
+        tc__request_drop_holds(req);
         tc__request_abort(req);
         tc__request_leave(req);
     }
@@ -140,10 +144,20 @@ static void on_timeout(tc__timer_t *timer) {
     if (req->finished)
         return;
     tc__request_enter(req);
-    req->end_err = TC_ETIMEDOUT;
+    if (req->exchange) {
+        req->end_err = TC_ETIMEDOUT;
+        tc__log(TC__LOG_APPLICATION, TC_LOG_WARNING, req, "%s %s (%s): no outcome after %llu ms", req->in->method,
+                req->in->uri, tc_remote_ip(req), (unsigned long long)req->endpoint->handler.timeout_ms);
+    }
     tc__request_cancel_thens(req);
     tc__request_fail(req, 503);
     tc__request_leave(req);
+}
+
+static void start_timeout(tc_request_t *req) {
+    uint64_t ms = req->endpoint->handler.timeout_ms, start = req->in->start_ms;
+    if (ms != 0 && ms < UINT64_MAX - start)
+        tc__timer_start(req->in->loop, &req->timeout, start + ms);
 }
 
 /* Percent-decoded path arguments must be UTF-8, as Tornado wants them. */
@@ -184,8 +198,7 @@ static int begin(tc_request_t *req) {
     TC_TRY(decode_path_args(req));
     if (!tc__endpoint_method(req->endpoint, req->in->method_id))
         return method_not_allowed(req);
-    if (handler->timeout_ms != 0 && handler->timeout_ms != TC_FOREVER)
-        tc__timer_start(req->in->loop, &req->timeout, req->in->start_ms + handler->timeout_ms);
+    start_timeout(req);
     if (handler->max_body_size != 0)
         req->exchange->vtable->set_max_body_size(req->exchange, handler->max_body_size);
     if (handler->body == TC_BODY_REFUSE)
@@ -379,6 +392,7 @@ static void on_refuse(void *self, int status, const char *why) {
     tc__request_enter(req);
     req->detached = false;
     req->error_message = why;
+    req->error_status = status;
     tc__request_fail(req, status);
     tc__request_leave(req);
 }

@@ -35,43 +35,72 @@ static void reset_answer(tc_request_t *req, int status) {
     tc__request_drop_output(req);
     tc__headers_init(&req->headers);
     req->kept_error = 0;
+    req->status = status;
     tc__request_default_headers(req);
+    if (req->kept_error != 0) { /* the page goes out without them, rather than not at all */
+        tc__log(TC__LOG_APPLICATION, TC_LOG_ERROR, req, "%s %s: set_default_headers failed: %s", req->in->method,
+                req->in->uri, tc_strerror(req->kept_error));
+        req->kept_error = 0;
+    }
     if (allow && status == 405)
         tc__headers_append(&req->headers, tc__request_arena(req), tc_bytes(kept.name, kept.name_len),
                            tc_bytes(kept.value, kept.value_len));
-    req->status = status;
+    else if (status == 405 && req->endpoint->allow[0] != '\0' && !tc__headers_has(&req->headers, TC__HEADER_ALLOW))
+        tc_set_header(req, "Allow", req->endpoint->allow);
     req->reason = tc_http_reason(status);
 }
 
+/* The handler's own page; false: it has none, or it failed. */
+static bool write_own_page(tc_request_t *req, int status) {
+    if (!req->endpoint->handler.write_error)
+        return false;
+    int err = req->endpoint->handler.write_error(req, status);
+    if (err == 0)
+        err = req->kept_error;
+    if (err == 0 || req->finished)
+        return true;
+    tc__log(TC__LOG_APPLICATION, TC_LOG_ERROR, req, "%s %s: write_error failed: %s%s", req->in->method, req->in->uri,
+            err < 0 ? tc_strerror(err) : "it returned an outcome that is neither 0 nor negative",
+            req->headers_sent ? "; headers were sent, so the connection is cut" : "");
+    if (!req->headers_sent)
+        reset_answer(req, status);
+    return false;
+}
+
 void tc__request_send_error(tc_request_t *req, int status) {
-    if (req->headers_sent || req->failing) { /* too late, or the error page itself failed */
+    if (req->headers_sent || !req->exchange) {
         tc__request_abort(req);
         return;
     }
     req->failing = true;
+    if (req->error_status != status)
+        req->error_message = NULL; /* it was meant for another page */
     reset_answer(req, status);
-    int err = TC_ENOTSUP;
-    if (req->endpoint->handler.write_error) {
-        err = req->endpoint->handler.write_error(req, status);
-        if (!req->finished && (err != 0 || req->kept_error != 0)) {
-            tc__log(TC__LOG_APPLICATION, TC_LOG_ERROR, req, "%s %s: write_error failed: %s", req->in->method, req->in->uri,
-                    tc_strerror(err < 0 ? err : req->kept_error));
-            reset_answer(req, status);
-        }
-    }
-    if (err != 0 && !req->finished)
-        write_default_page(req, status);
+    bool written = write_own_page(req, status);
+    if (!written && !req->headers_sent)
+        written = write_default_page(req, status) == 0;
     req->reason = NULL;
-    if (!req->finished)
+    if (written && !req->finished)
         tc_finish(req);
+    if (!req->finished)
+        tc__request_abort(req);
+}
+
+/* It is too late for a page. */
+static void log_cut(const tc_request_t *req, int status) {
+    if (req->headers_sent && !req->client_left)
+        tc__log(TC__LOG_APPLICATION, TC_LOG_ERROR, req, "%s %s (%s): a %d after headers were sent: the connection is cut",
+                req->in->method, req->in->uri, tc_remote_ip(req), status);
 }
 
 int tc_send_error(tc_request_t *req, int status) {
     if (!req || !is_status(status))
         return tc__misuse(TC_EINVAL, "tc_send_error: a status from 400 to 599 is wanted, not %d", status);
-    if (req->finished)
-        return TC_EALREADY;
+    TC_TRY(tc__request_check_writable(req, "tc_send_error"));
+    if (req->failing)
+        return tc__fail(TC_EBUSY, "tc_send_error: an error page is being made already");
     tc__request_enter(req);
+    log_cut(req, status);
     tc__request_send_error(req, status);
     tc__request_leave(req);
     return 0;
@@ -80,6 +109,7 @@ int tc_send_error(tc_request_t *req, int status) {
 /* ---- Outcomes ---- */
 
 static void log_failure(const tc_request_t *req, int outcome) {
+    bool detailed = outcome == req->kept_error && req->kept_detail;
     if (outcome == TC_DETACH)
         tc__log(TC__LOG_APPLICATION, TC_LOG_ERROR, req,
                 "%s %s: the handler returned TC_DETACH, but holds no token and waits for no future; answered by 500",
@@ -89,15 +119,15 @@ static void log_failure(const tc_request_t *req, int outcome) {
                 "%s %s: the handler returned %d, which is no outcome (0, TC_DETACH, 400 to 599, or negative)",
                 req->in->method, req->in->uri, outcome);
     else
-        tc__log(TC__LOG_APPLICATION, TC_LOG_ERROR, req, "%s %s (%s): the handler failed: %s%s", req->in->method,
-                req->in->uri, tc_remote_ip(req), tc_strerror(outcome),
-                req->headers_sent ? "; headers were sent, so the connection is cut" : "");
+        tc__log(TC__LOG_APPLICATION, TC_LOG_ERROR, req, "%s %s (%s): the handler failed: %s%s%s%s", req->in->method,
+                req->in->uri, tc_remote_ip(req), tc_strerror(outcome), detailed ? ": " : "",
+                detailed ? req->kept_detail : "", req->headers_sent ? "; headers were sent, so the connection is cut" : "");
 }
 
 /* Tornado logs an HTTPError that carries a message. Peers can provoke it, so its rate is limited. */
 static void log_http_error(const tc_request_t *req, int status) {
     static tc__log_limit_t limit;
-    if (req->error_message)
+    if (req->error_message && req->error_status == status)
         tc__log_limited(&limit, TC__LOG_GENERAL, TC_LOG_WARNING, req, "%d %s %s (%s): %s", status, req->in->method,
                         req->in->uri, tc_remote_ip(req), req->error_message);
 }
@@ -107,18 +137,19 @@ void tc__request_fail(tc_request_t *req, int outcome) {
         return;
     if (is_status(outcome)) {
         log_http_error(req, outcome);
+        log_cut(req, outcome);
         tc__request_send_error(req, outcome);
         return;
     }
-    /* Nobody is there to be answered: handlers give up, or drop their token. */
+    /* Who waited for a client that left has nothing more to say, or let go. */
     bool quiet = req->client_left && (outcome == TC_ECLOSED || outcome == TC_ECANCELED || outcome == TC_DETACH);
     if (quiet) {
         tc__request_abort(req);
         return;
     }
     log_failure(req, outcome);
-    if (req->app->debug && outcome < 0 && !req->error_message)
-        req->error_message = tc_strerror(outcome);
+    req->error_message = req->app->debug && outcome < 0 ? tc_strerror(outcome) : NULL;
+    req->error_status = 500;
     tc__request_send_error(req, 500);
 }
 
@@ -128,6 +159,7 @@ int tc_http_error(tc_request_t *req, int status, const char *message) {
     if (!is_status(status))
         return tc__misuse(TC_EINVAL, "tc_http_error: a status from 400 to 599 is wanted, not %d", status);
     req->error_message = message ? tc_strdup(req, message) : NULL;
+    req->error_status = status;
     return status;
 }
 

@@ -53,7 +53,8 @@ struct tc_request {
     bool input_complete;
     bool finished;                 /* the answer is complete, or given up */
     bool failing;                  /* an error page is being made */
-    bool client_left, told_client_left, finalized;
+    bool client_left, told_client_left;
+    bool over;                     /* nothing may hold it any more: on_finish runs, or the loop ends */
     uint16_t frames;               /* of this library on the stack, that still use it */
     uint32_t holds;                /* tokens, and futures waited for */
     int kept_error;                /* of the first verb that failed */
@@ -64,7 +65,10 @@ struct tc_request {
     bool default_type;             /* Content-Type is text/html, for nobody has said otherwise */
     bool used_first_block;
     int status;
-    const char *reason, *error_message;
+    const char *reason;
+    const char *error_message;     /* of tc_http_error, for the page of error_status */
+    int error_status;
+    const char *kept_detail;       /* kept_error in words, or NULL */
     tc__headers_t headers;
     tc__segment_t *segments;
     uint32_t segment_count, segment_capacity;
@@ -84,7 +88,7 @@ struct tc_request {
     tc__list_t node;               /* among the loop's requests that are held, so that its end ends them */
     tc__list_t thens;              /* futures waited for */
     struct tc__then *spare_then;   /* used and to be used again */
-    tc_deferred_t *token;          /* the one that tc_defer lends references to; NULL: none */
+    tc_deferred_t *tokens;         /* newest first: the one that tc_defer gives references to */
     tc__timer_t timeout;
 
     /* not zeroed */
@@ -122,13 +126,15 @@ void tc__request_send_error(tc_request_t *req, int status);
 void tc__request_output_init(tc_request_t *req);
 void tc__request_drop_output(tc_request_t *req);
 void tc__request_wake_drained(tc_request_t *req, int err);
+/* 0 if more may be written; else a code, and a line in the log unless it is the client's doing. */
+int tc__request_check_writable(tc_request_t *req, const char *verb);
 /* Content-Type text/html, and the handler's set_default_headers. */
 void tc__request_default_headers(tc_request_t *req);
 
 /* ---- request_later.c ---- */
 /* Ask the producers of what is waited for to stop. */
 void tc__request_cancel_thens(tc_request_t *req);
-/* The loop ends: forget the futures, leave the token behind as an empty shell. */
+/* The loop ends: tell those who wait for futures, leave the tokens behind as empty shells. */
 void tc__request_drop_holds(tc_request_t *req);
 /* What other threads may know of the request has changed. */
 void tc__request_tell_token(tc_request_t *req);

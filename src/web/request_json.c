@@ -90,11 +90,10 @@ static int write_safely(tc_request_t *req, tc_bytes_t text) {
 }
 
 int tc_write_json(tc_request_t *req, const yyjson_mut_doc *doc) {
-    if (!req)
-        return tc__misuse(TC_EINVAL, "tc_write_json: the request is NULL");
+    TC_TRY(tc__request_check_writable(req, "tc_write_json"));
     tc__arena_t *arena = tc__request_arena(req);
     if (!doc || arena->failed)
-        return tc__request_keep_error(req, TC_ENOMEM);
+        return tc__request_keep_error(req, tc__fail(TC_ENOMEM, "tc_write_json: out of memory for the document"));
     yyjson_alc allocator = allocator_of(arena);
     yyjson_write_err err;
     size_t len;
@@ -104,7 +103,7 @@ int tc_write_json(tc_request_t *req, const yyjson_mut_doc *doc) {
             req, err.code == YYJSON_WRITE_ERROR_MEMORY_ALLOCATION
                      ? TC_ENOMEM
                      : tc__misuse(TC_EJSON, "tc_write_json: the document cannot be written: %s", err.msg));
-    if (req->default_type)
+    if (!req->headers_sent && (req->default_type || !tc__headers_has(&req->headers, TC__HEADER_CONTENT_TYPE)))
         TC_TRY(tc_set_header(req, "Content-Type", "application/json; charset=UTF-8"));
     return write_safely(req, tc_bytes(text, len));
 }

@@ -3,7 +3,8 @@
  *
  * Both hold the request. A `then` is a waiter on a future, in the request's arena. The token is memory of its own, counted by
  * an atomic, because other threads have it: they may only post to the loop's mailbox, drop references, and read two flags.
- * The request behind it is touched on the loop's thread alone. When the loop ends first, the token is left as a shell.
+ * The request behind it is touched on the loop's thread alone. The token's memory goes when both the program and the request
+ * have let go of it, for a loop may end while threads still have references: then they are left with a shell.
  */
 #include "web/request_internal.h"
 
@@ -20,31 +21,49 @@ typedef struct tc__then {
     void *arg;
 } then_t;
 
-static void on_done(tc__waiter_t *waiter, tc_future_t *future) {
-    then_t *then = tc__container_of(waiter, then_t, waiter);
+/* The outcome of what was waited for, by way of its function. Within enter and leave. */
+static int take_result(then_t *then, tc_future_t *future) {
     tc_request_t *req = then->req;
     tc_then_fn fn = then->fn;
     void *arg = then->arg;
-    tc__request_enter(req);
     tc__list_remove(&then->node);
     req->spare_then = then;
     tc__request_release(req);
-    int outcome = fn ? fn(req, future, arg) : tc_future_status(future);
-    tc__request_outcome(req, outcome);
+    return fn ? fn(req, future, arg) : tc_future_status(future);
+}
+
+static void on_done(tc__waiter_t *waiter, tc_future_t *future) {
+    then_t *then = tc__container_of(waiter, then_t, waiter);
+    tc_request_t *req = then->req;
+    tc__request_enter(req);
+    tc__request_outcome(req, take_result(then, future));
     tc__request_leave(req);
 }
 
-int tc_then(tc_request_t *req, tc_future_t *future, tc_then_fn fn, void *arg) {
-    if (!req) {
-        tc_future_unref(future);
+/* 0 if the request may wait for it. */
+static int check_future(const tc_request_t *req, const tc_future_t *future) {
+    if (!req)
         return tc__misuse(TC_EINVAL, "tc_then: the request is NULL");
-    }
+    if (!future)
+        return tc__fail(TC_ENOMEM, "tc_then: the future is NULL: its operation could not start");
+    if (req->over)
+        return tc__fail(TC_ECANCELED, "tc_then: the request is over");
+    if (tc__future_loop(future) != req->in->loop)
+        return tc__misuse(TC_EINVAL, "tc_then: the future is of another loop than the request, or of one that was freed");
+    return 0;
+}
+
+int tc_then(tc_request_t *req, tc_future_t *future, tc_then_fn fn, void *arg) {
+    int err = check_future(req, future);
     then_t *then = NULL;
-    if (future)
+    if (err == 0) {
         then = req->spare_then ? req->spare_then : tc__arena_alloc(tc__request_arena(req), sizeof *then);
-    if (!then) {
+        if (!then)
+            err = tc__fail(TC_ENOMEM, "tc_then: out of memory");
+    }
+    if (err < 0) {
         tc_future_unref(future);
-        return tc__fail(TC_ENOMEM, "tc_then: out of memory");
+        return err;
     }
     req->spare_then = NULL;
     tc__waiter_init(&then->waiter, on_done);
@@ -58,6 +77,7 @@ int tc_then(tc_request_t *req, tc_future_t *future, tc_then_fn fn, void *arg) {
     return TC_DETACH;
 }
 
+/* A future that is cancelled may complete at once, but its waiters run later: the list stays as it is. */
 void tc__request_cancel_thens(tc_request_t *req) {
     for (tc__list_t *node = req->thens.next, *next; node != &req->thens; node = next) {
         next = node->next;
@@ -65,39 +85,59 @@ void tc__request_cancel_thens(tc_request_t *req) {
     }
 }
 
+/* The loop goes, and its futures with it: their waiters are told as if that had happened already. */
+static void end_thens(tc_request_t *req) {
+    while (!tc__list_empty(&req->thens)) {
+        then_t *then = tc__container_of(req->thens.next, then_t, node);
+        tc_future_t *future = tc_future_ref(then->waiter.future);
+        tc__waiter_cancel(&then->waiter);
+        tc_future_set_error(future, TC_ECANCELED, NULL);
+        take_result(then, future);
+        tc_future_unref(future);
+    }
+}
+
 /* ---- The token ---- */
 
 struct tc_deferred {
-    _Atomic size_t refs;
-    _Atomic bool closed; /* the client is gone */
-    _Atomic bool done;   /* the outcome is in */
+    _Atomic size_t refs;    /* the program's */
+    _Atomic unsigned sides; /* 2: the program and the request know it, 1: one of them has let go */
+    _Atomic bool closed;    /* the client is gone */
+    _Atomic bool done;      /* the outcome is in */
     tc__mailbox_t *mailbox;
-    tc_request_t *req;   /* of the loop's thread; NULL: the loop ended */
+    tc_request_t *req;      /* of the loop's thread; NULL: the loop ended */
+    tc_deferred_t *next;    /* of the loop's thread: in req->tokens */
     struct tc__mail gone;
 };
 
-static void free_token(tc_deferred_t *token) {
+static void leave_token(tc_deferred_t *token) {
+    if (atomic_fetch_sub(&token->sides, 1) > 1)
+        return;
     tc__mailbox_unref(token->mailbox);
     tc__free(token);
 }
 
+static void forget_token(tc_request_t *req, const tc_deferred_t *token) {
+    tc_deferred_t **at = &req->tokens;
+    while (*at != token)
+        at = &(*at)->next;
+    *at = token->next;
+}
+
 /* The last reference is gone; on the loop's thread. */
-static void end_token(tc_deferred_t *token) {
+static void on_token_gone(struct tc__mail *mail, tc_ioloop_t *loop) {
+    (void)loop;
+    tc_deferred_t *token = tc__container_of(mail, tc_deferred_t, gone);
     tc_request_t *req = token->req;
     if (req) {
         tc__request_enter(req);
-        if (req->token == token)
-            req->token = NULL;
+        forget_token(req, token);
+        leave_token(token);
         tc__request_release(req);
         tc__request_outcome(req, TC_DETACH);
         tc__request_leave(req);
     }
-    free_token(token);
-}
-
-static void on_token_gone(struct tc__mail *mail, tc_ioloop_t *loop) {
-    (void)loop;
-    end_token(tc__container_of(mail, tc_deferred_t, gone));
+    leave_token(token);
 }
 
 /* A reference, unless the last one is gone and the news of it is on its way. */
@@ -116,6 +156,7 @@ static tc_deferred_t *new_token(tc_request_t *req) {
         return NULL;
     }
     atomic_init(&token->refs, 1);
+    atomic_init(&token->sides, 2);
     token->mailbox = tc__mailbox_ref(req->in->loop->mailbox);
     token->req = req;
     token->gone.fn = on_token_gone;
@@ -127,35 +168,39 @@ tc_deferred_t *tc_defer(tc_request_t *req) {
         tc__misuse(TC_EINVAL, "tc_defer: the request is NULL");
         return NULL;
     }
-    if (req->token && try_ref(req->token))
-        return req->token;
+    if (req->over) {
+        tc__misuse(TC_ECANCELED, "tc_defer: the request is over");
+        return NULL;
+    }
+    if (req->tokens && try_ref(req->tokens))
+        return req->tokens;
     tc_deferred_t *token = new_token(req);
     if (!token)
         return NULL;
-    req->token = token;
+    token->next = req->tokens;
+    req->tokens = token;
     tc__request_hold(req);
     tc__request_tell_token(req);
     return token;
 }
 
+/* Older ones have no reference left. */
 void tc__request_tell_token(tc_request_t *req) {
-    if (!req->token)
+    if (!req->tokens)
         return;
-    atomic_store(&req->token->closed, req->client_left);
-    atomic_store(&req->token->done, req->finished);
+    atomic_store(&req->tokens->closed, req->client_left);
+    atomic_store(&req->tokens->done, req->finished);
 }
 
 void tc__request_drop_holds(tc_request_t *req) {
-    while (!tc__list_empty(&req->thens)) {
-        then_t *then = tc__container_of(req->thens.next, then_t, node);
-        tc__list_remove(&then->node);
-        tc__waiter_cancel(&then->waiter);
-    }
-    if (req->token) {
-        atomic_store(&req->token->closed, true);
-        atomic_store(&req->token->done, true);
-        req->token->req = NULL;
-        req->token = NULL;
+    end_thens(req);
+    while (req->tokens) {
+        tc_deferred_t *token = req->tokens;
+        req->tokens = token->next;
+        atomic_store(&token->closed, true);
+        atomic_store(&token->done, true);
+        token->req = NULL;
+        leave_token(token);
     }
     req->holds = 0;
 }
@@ -168,7 +213,7 @@ tc_deferred_t *tc_deferred_ref(tc_deferred_t *token) {
 
 void tc_deferred_unref(tc_deferred_t *token) {
     if (token && atomic_fetch_sub(&token->refs, 1) == 1 && tc__mailbox_post(token->mailbox, &token->gone) < 0)
-        free_token(token); /* the loop is gone, and has forgotten it */
+        leave_token(token); /* the loop is gone, and forgets it or has done so */
 }
 
 bool tc_deferred_closed(const tc_deferred_t *token) {
@@ -204,10 +249,10 @@ int tc_deferred_post(tc_deferred_t *token, tc_deferred_fn fn, void *arg) {
     if (!token || !fn)
         return tc__misuse(TC_EINVAL, "tc_deferred_post: the token or the function is NULL");
     if (atomic_load(&token->done))
-        return TC_EALREADY;
+        return tc__fail(TC_EALREADY, "tc_deferred_post: the outcome of the request is in");
     post_t *post = tc__malloc(sizeof *post);
     if (!post)
-        return TC_ENOMEM;
+        return tc__fail(TC_ENOMEM, "tc_deferred_post: out of memory");
     *post = (post_t){ .mail.fn = run_post, .token = tc_deferred_ref(token), .fn = fn, .arg = arg };
     int err = tc__mailbox_post(token->mailbox, &post->mail);
     if (err < 0) {

@@ -126,23 +126,20 @@ void tc__request_drop_output(tc_request_t *req) {
 void tc__request_default_headers(tc_request_t *req) {
     req->default_type = true;
     if (req->endpoint->handler.set_default_headers) {
-        int err = req->endpoint->handler.set_default_headers(req);
-        if (err < 0)
-            tc__request_keep_error(req, err);
+        int outcome = req->endpoint->handler.set_default_headers(req);
+        if (req->kept_error == 0)
+            req->kept_error = outcome;
     }
 }
 
-/* 0 if the answer's head may still change. */
+/* 0 if the answer's head may still change. Being late does the answer no harm, so it is not kept as a failure. */
 static int check_open(tc_request_t *req, const char *verb) {
-    if (!req)
-        return tc__misuse(TC_EINVAL, "%s: the request is NULL", verb);
-    if (req->finished || req->headers_sent) {
-        int err = req->finished ? TC_EALREADY : TC_EBUSY;
-        tc__log(TC__LOG_APPLICATION, TC_LOG_WARNING, req, "%s %s: %s after %s", req->in->method, req->in->uri, verb,
-                req->finished ? "the answer was finished" : "its headers were sent");
-        return tc__request_keep_error(req, tc__fail(err, "%s: the headers are out", verb));
-    }
-    return 0;
+    TC_TRY(tc__request_check_writable(req, verb));
+    if (!req->headers_sent)
+        return 0;
+    tc__log(TC__LOG_APPLICATION, TC_LOG_WARNING, req, "%s %s: %s after its headers were sent", req->in->method,
+            req->in->uri, verb);
+    return tc__fail(TC_EBUSY, "%s: the headers were sent", verb);
 }
 
 int tc_set_status(tc_request_t *req, int status) {
@@ -187,21 +184,29 @@ int tc_clear_header(tc_request_t *req, const char *name) {
 
 /* ---- Writing ---- */
 
-static int check_writable(tc_request_t *req, const char *verb) {
+int tc__request_check_writable(tc_request_t *req, const char *verb) {
     if (!req)
         return tc__misuse(TC_EINVAL, "%s: the request is NULL", verb);
     if (!req->finished)
         return 0;
-    if (!req->exchange && req->end_err < 0)
-        return TC_ECLOSED; /* the client is gone; nothing the handler did */
+    if (req->end_err < 0)
+        return tc__fail(TC_ECLOSED, "%s: the client is gone", verb); /* or the time is up; nothing the handler did */
     tc__log(TC__LOG_APPLICATION, TC_LOG_WARNING, req, "%s %s: %s after the answer was finished", req->in->method,
             req->in->uri, verb);
-    return tc__request_keep_error(req, tc__fail(TC_EALREADY, "%s: the answer was finished", verb));
+    return tc__fail(TC_EALREADY, "%s: the answer was finished", verb);
+}
+
+/* The bytes that a caller gives. */
+static int check_bytes(tc_request_t *req, const char *verb, tc_bytes_t bytes) {
+    TC_TRY(tc__request_check_writable(req, verb));
+    if (!bytes.data && bytes.len > 0)
+        return tc__request_keep_error(req, tc__misuse(TC_EINVAL, "%s: the bytes are NULL, but have a length", verb));
+    return 0;
 }
 
 int tc_write_bytes(tc_request_t *req, tc_bytes_t bytes) {
-    if (!req || req->finished)
-        TC_TRY(check_writable(req, "tc_write"));
+    if (!req || req->finished || !bytes.data)
+        TC_TRY(check_bytes(req, "tc_write", bytes));
     if (bytes.len == 0)
         return 0;
     char *room = room_for(req, bytes.len);
@@ -213,8 +218,10 @@ int tc_write_bytes(tc_request_t *req, tc_bytes_t bytes) {
 }
 
 int tc_write(tc_request_t *req, const char *text) {
-    if (!text)
+    if (!text) {
+        TC_TRY(tc__request_check_writable(req, "tc_write"));
         return tc__request_keep_error(req, tc__misuse(TC_EINVAL, "tc_write: the text is NULL"));
+    }
     return tc_write_bytes(req, tc_bytes(text, strlen(text)));
 }
 
@@ -243,7 +250,7 @@ static int write_formatted(tc_request_t *req, const char *fmt, va_list args) {
 }
 
 int tc_writef(tc_request_t *req, const char *fmt, ...) {
-    TC_TRY(check_writable(req, "tc_writef"));
+    TC_TRY(tc__request_check_writable(req, "tc_writef"));
     if (!fmt)
         return tc__request_keep_error(req, tc__misuse(TC_EINVAL, "tc_writef: the format is NULL"));
     va_list args;
@@ -254,7 +261,7 @@ int tc_writef(tc_request_t *req, const char *fmt, ...) {
 }
 
 int tc_write_owned(tc_request_t *req, tc_bytes_t bytes, tc_free_fn free_owner, void *owner) {
-    int err = check_writable(req, "tc_write_owned");
+    int err = check_bytes(req, "tc_write_owned", bytes);
     tc_free_fn free_fn = free_owner ? free_owner : nothing_to_free;
     if (err < 0 || bytes.len == 0) {
         free_fn(owner);
@@ -282,8 +289,10 @@ static void strip_body(tc_request_t *req) {
 }
 
 static int send_output(tc_request_t *req, bool last) {
-    if (!req->exchange)
-        return TC_ECLOSED;
+    if (!req->exchange) {
+        tc__request_drop_output(req); /* who writes on for nobody gathers nothing */
+        return tc__fail(TC_ECLOSED, "the client is gone");
+    }
     if (req->status == 204 || req->status == 304)
         strip_body(req);
     size_t count = req->segment_count;
@@ -299,7 +308,7 @@ static int send_output(tc_request_t *req, bool last) {
 }
 
 int tc_flush(tc_request_t *req) {
-    TC_TRY(check_writable(req, "tc_flush"));
+    TC_TRY(tc__request_check_writable(req, "tc_flush"));
     tc__request_enter(req);
     int err = req->kept_error;
     if (err == 0)
@@ -316,14 +325,14 @@ int tc_finish(tc_request_t *req) {
     if (!req)
         return tc__misuse(TC_EINVAL, "tc_finish: the request is NULL");
     if (req->finished)
-        return check_writable(req, "tc_finish");
+        return tc__request_check_writable(req, "tc_finish");
     tc__request_enter(req);
     int err = req->kept_error;
-    if (err != 0 && req->exchange) {
-        tc__request_fail(req, err);
-    } else {
+    if (err == 0 || !req->exchange) {
         tc__request_set_finished(req);
         err = send_output(req, true);
+    } else if (!req->failing) { /* else it is an error page, and whoever makes it sees to that */
+        tc__request_fail(req, err);
     }
     tc__request_leave(req);
     return err;
