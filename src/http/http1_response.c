@@ -296,6 +296,8 @@ static int send_in_parts(tc__http1connection_t *connection, const tc__response_h
 /* After output: the exchange goes on, is answered, or is lost. */
 static int settle(tc__http1connection_t *connection, int err, bool last) {
     tc__iostream_uncork(connection->stream);
+    if (err == 0 && tc_iostream_closed(connection->stream))
+        err = TC_ECLOSED; /* the send failed: this answer is with nobody */
     if (err < 0) {
         tc__iostream_abort(connection->stream);
         return err;

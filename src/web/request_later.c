@@ -169,7 +169,7 @@ tc_deferred_t *tc_defer(tc_request_t *req) {
         return NULL;
     }
     if (req->over) {
-        tc__misuse(TC_ECANCELED, "tc_defer: the request is over");
+        tc__fail(TC_ECANCELED, "tc_defer: the request is over");
         return NULL;
     }
     if (req->tokens && try_ref(req->tokens))

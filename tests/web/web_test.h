@@ -1,9 +1,9 @@
 /*
- * web_test.h - applications under test: requests on the test client, a raw client for bytes and slow readers, and the lines
- * of the log one by one. The journal, the allocator and the checks after each test are async_test.h's.
+ * web_test.h - applications under test: requests on the test client, a raw client for bytes and slow readers, and the
+ * lines of the log one by one. The journal, the allocator and the checks after each test are async_test.h's.
  *
- * A test makes its application with `app`, asks with `ask`, and compares "200 body". Lines that it does not take out of the
- * log (assert_log) fail it.
+ * A test makes its application with `app`, asks with `ask`, and compares "200 body". Lines that it does not take out of
+ * the log (assert_log) fail it.
  */
 #ifndef WEB_TEST_H
 #define WEB_TEST_H
@@ -36,7 +36,7 @@ static inline void keep_line(const tc_log_record_t *record, void *user_data) {
     pthread_mutex_lock(&lines.mutex);
     if (lines.count < MAX_LINES)
         snprintf(lines.lines[lines.count++], sizeof(lines.lines[0]), "%c %s: %s", " DIWE"[record->level],
-                 record->logger + strlen("tornado."), record->message);
+                 record -> logger + strlen("tornado."), record -> message);
     pthread_mutex_unlock(&lines.mutex);
 }
 
@@ -49,14 +49,14 @@ static inline const char *take_line(void) {
 }
 
 /* The oldest line holds `part` (of "E application: GET /x: …"). */
-#define assert_log(part)                                        \
-    do {                                                        \
-        const char *line_ = take_line();                        \
-        if (!strstr(line_, part)) {                             \
-            print_error("logged: \"%s\"\n", line_);             \
-            print_error("wanted: \"%s\"\n", part);              \
-            fail();                                             \
-        }                                                       \
+#define assert_log(part)                            \
+    do {                                            \
+        const char *line_ = take_line();            \
+        if (!strstr(line_, part)) {                 \
+            print_error("logged: \"%s\"\n", line_); \
+            print_error("wanted: \"%s\"\n", part);  \
+            fail();                                 \
+        }                                           \
     } while (0)
 
 static inline void forget_log(void) {
@@ -161,8 +161,8 @@ static inline int start(const char *path, const tc_fetch_options_t *options) {
 /* The default page of an error. */
 static inline const char *page(int status, const char *reason, const char *message) {
     static char text[1024];
-    snprintf(text, sizeof(text), "%d <html><title>%d: %s</title><body>%d: %s</body></html>", status, status, reason, status,
-             message ? message : reason);
+    snprintf(text, sizeof(text), "%d <html><title>%d: %s</title><body>%d: %s</body></html>", status, status, reason,
+             status, message ? message : reason);
     return text;
 }
 
