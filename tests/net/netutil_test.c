@@ -93,8 +93,19 @@ static void a_family_can_be_chosen(void **state) {
     close_all(1);
 }
 
+/* A system straight from debootstrap has no /etc/hosts, and so not even this name. */
+static bool has_localhost(void) {
+    struct addrinfo *found;
+    if (getaddrinfo("localhost", NULL, NULL, &found) != 0)
+        return false;
+    freeaddrinfo(found);
+    return true;
+}
+
 static void localhost_is_a_name_like_others(void **state) {
     (void)state;
+    if (!has_localhost())
+        skip();
     int count = tc_bind_sockets(fds, "localhost", TC_ANY_PORT, NULL);
     assert_true(count >= 1);
     assert_true(connects("127.0.0.1", tc_socket_port(fds[0])));
@@ -495,8 +506,10 @@ static void a_machine_without_ipv6_serves_ipv4(void **state) {
         assert_int_equal(tc_bind_sockets(fds, NULL, TC_ANY_PORT, NULL), 1);
         assert_int_equal(family_of(fds[0]), AF_INET);
         close_all(1);
-        assert_int_equal(tc_bind_sockets(fds, "localhost", TC_ANY_PORT, NULL), 1);
-        close_all(1);
+        if (has_localhost()) {
+            assert_int_equal(tc_bind_sockets(fds, "localhost", TC_ANY_PORT, NULL), 1);
+            close_all(1);
+        }
         assert_int_equal(tc_bind_sockets(fds, "::1", TC_ANY_PORT, NULL) < 0, true);
         assert_detail("::1");
         tc__sys = real;
