@@ -109,6 +109,8 @@ void tc__http1_release(tc__http1connection_t *connection);
 void tc__http1_continue(tc__http1connection_t *connection);
 /* The last byte of the answer is queued. */
 void tc__http1_answered(tc__http1connection_t *connection);
+/* Cut it: nothing more is parsed or told, and the client cannot take what it has for the whole. */
+void tc__http1_cut(tc__http1connection_t *connection);
 /* Close after what is queued; `linger`: the client may still be sending. */
 void tc__http1_close(tc__http1connection_t *connection, bool linger);
 /* Set the state and the deadline that goes with it. */

@@ -221,6 +221,8 @@ static int read_fields(tc__http1_message_t *message, char *at, char *end) {
             value_end--;
         if (request->headers.count == most)
             return 431;
+        if (colon - at > UINT16_MAX)
+            return 431;
         if (!tc__headers_append(&request->headers, &request->arena, tc_bytes(at, (size_t)(colon - at)),
                                 tc_bytes(value, (size_t)(value_end - value))))
             return 503;
@@ -288,7 +290,8 @@ static int check_expect(tc__http1_message_t *message) {
     const tc__header_t *field = tc__headers_first(&request->headers, TC__HEADER_EXPECT);
     if (!field || request->http_minor == 0)
         return 0;
-    if (!tc__bytes_equal_nocase(tc_bytes(field->value, field->value_len), tc_str("100-continue")))
+    if (tc__headers_repeated(&request->headers, TC__HEADER_EXPECT) ||
+        !tc__bytes_equal_nocase(tc_bytes(field->value, field->value_len), tc_str("100-continue")))
         return 417;
     message->expects_continue = request->content_length != 0;
     return 0;
@@ -318,6 +321,8 @@ static int understand_head(tc__http1_message_t *message, char *head, size_t len)
     request->remote = message->connection->peer;
     request->start_ms = tc__ioloop_now(request->loop);
     request->content_length = parser->flags & F_CHUNKED ? TC__LENGTH_UNKNOWN : parser->content_length;
+    if (request->content_length == TC__LENGTH_UNKNOWN && !(parser->flags & F_CHUNKED))
+        return 413; /* 2^64-1 */
     int status = read_request_line(message, head, line_end);
     if (status == 0)
         status = read_fields(message, line_end + 2, head + len);
@@ -330,8 +335,10 @@ static int understand_head(tc__http1_message_t *message, char *head, size_t len)
 
 /* ---- Telling the delegate ---- */
 
+/* May the delegate be told more? */
 static bool exchange_open(const tc__http1connection_t *connection, const tc__http1_message_t *message) {
-    return connection->message == message && connection->exchange.delegate && !message->answered;
+    return connection->message == message && connection->state < TC__HTTP1_CLOSING && connection->exchange.delegate &&
+           !message->answered;
 }
 
 void tc__http1_refuse_rest(tc__http1connection_t *connection, int status, const char *why) {
@@ -366,8 +373,8 @@ static void begin_body(tc__http1connection_t *connection) {
         tc__http1_refuse_rest(connection, 413, "the body is larger than the limit");
         return;
     }
-    if (message->expects_continue && !message->responded)
-        tc__http1_send_continue(connection);
+    if (message->expects_continue && !message->responded && tc__http1_send_continue(connection) < 0)
+        tc__http1_cut(connection);
 }
 
 static void begin_exchange(tc__http1connection_t *connection) {
@@ -448,17 +455,46 @@ static void handle_events(tc__http1connection_t *connection) {
 
 /* ---- Errors of the parser ---- */
 
-/* A method that is a token but none we know is 501, a version that is one but not ours 505, everything else 400. */
+/* Of a first word that is none of the methods. */
+static int status_of_method(const char *line, size_t len, bool ended) {
+    size_t word = 0;
+    while (word < len && tc__is_token(tc_bytes(line + word, 1)))
+        word++;
+    if (word < len)
+        return word > 0 && line[word] == ' ' ? 501 : 400;
+    return ended ? 400 : 0;
+}
+
+/* Of a last word that is none of the versions. */
+static int status_of_version(const char *line, size_t len, bool ended) {
+    static const char any[] = "HTTP/0.0";
+    const char *word = line + len;
+    while (word > line && word[-1] != ' ')
+        word--;
+    len -= (size_t)(word - line);
+    for (size_t i = 0; i < len; i++) {
+        bool digit = i == 5 || i == 7;
+        if (i >= sizeof any - 1 || (digit ? word[i] < '0' || word[i] > '9' : word[i] != any[i]))
+            return 400;
+    }
+    if (!ended)
+        return 0;
+    bool spoken = len == 8 && word[5] == '1' && word[7] <= '1';
+    return len == 8 && !spoken ? 505 : 400;
+}
+
+/* A method that is a token but none we know is 501, a version that is one but not ours 505, everything else 400. 0: that
+ * depends on what is still to come of the request line. */
 static int status_of_error(llhttp_errno_t error, const char *head, size_t len) {
     const char *line_end = memchr(head, '\r', len);
-    const char *space = memchr(head, ' ', len);
+    size_t line_len = line_end ? (size_t)(line_end - head) : len;
     switch (error) {
     case HPE_INVALID_METHOD:
-        return space && tc__is_token(tc_bytes(head, (size_t)(space - head))) ? 501 : 400;
+        return status_of_method(head, line_len, line_end != NULL);
+    case HPE_INVALID_VERSION:
+        return status_of_version(head, line_len, line_end != NULL);
     case HPE_PAUSED_H2_UPGRADE:
         return 505;
-    case HPE_INVALID_VERSION:
-        return line_end && line_end - head > 9 && line_end[-9] == ' ' && is_version(line_end - 8) ? 505 : 400;
     default:
         return 400;
     }
@@ -494,17 +530,22 @@ static const char *parse_head(tc__http1connection_t *connection, const char *at,
         head = message->head;
         from = head + gathered;
     }
-    llhttp_errno_t error = llhttp_execute(&message->parser, from, len);
-    size_t used = error == HPE_OK ? len : (size_t)(llhttp_get_error_pos(&message->parser) - from);
+    llhttp_errno_t error = llhttp_get_errno(&message->parser); /* one that waits for the end of the request line, or none */
+    size_t used = len;
+    if (error == HPE_OK && (error = llhttp_execute(&message->parser, from, len)) != HPE_OK)
+        used = (size_t)(llhttp_get_error_pos(&message->parser) - from);
     if (head_too_large(connection, head, gathered + used))
         return end;
-    if (error == HPE_OK) {
+    int status = error == HPE_OK || error == HPE_PAUSED ? 0 : status_of_error(error, head, gathered + len);
+    if (error != HPE_PAUSED && status == 0) {
+        if (error != HPE_OK && head_too_large(connection, head, gathered + len))
+            return end;
         if (!message->head && gather(message, at, len) < 0)
             tc__http1_refuse(connection, 503, "out of memory");
         return at + len;
     }
-    if (error != HPE_PAUSED) {
-        tc__http1_refuse(connection, status_of_error(error, head, gathered + len), "a bad request head");
+    if (status != 0) {
+        tc__http1_refuse(connection, status, "a bad request head");
         return end;
     }
     llhttp_resume(&message->parser);
@@ -568,6 +609,7 @@ void tc__http1_resume(tc__exchange_t *exchange) {
         return;
     tc__http1_hold(connection);
     message->waiting = false;
+    tc__http1_set_deadline(connection, connection->params->body_timeout_ms); /* it did not run while we did not read */
     bool body_begins = message->body_len == 0 && message->request->content_length != 0 && !message->chunk.data;
     if (body_begins)
         begin_body(connection);

@@ -207,11 +207,15 @@ static bool may_persist(const tc__http1connection_t *connection, const tc__respo
            !params->draining && !says_close;
 }
 
-/* The Content-Length that the handler set: 0, or TC_EINVAL for one that is no number. */
+/* The Content-Length that the handler set: 0, or TC_EINVAL for several, or one that is no number. */
 static int announced_length(const tc__headers_t *headers, uint64_t *out) {
     const tc__header_t *field = tc__headers_first(headers, TC__HEADER_CONTENT_LENGTH);
     *out = TC__LENGTH_UNKNOWN;
-    return field ? tc__parse_uint64(tc_bytes(field->value, field->value_len), out) : 0;
+    if (!field)
+        return 0;
+    int err = tc__parse_uint64(tc_bytes(field->value, field->value_len), out);
+    bool repeated = tc__headers_repeated(headers, TC__HEADER_CONTENT_LENGTH);
+    return err < 0 || repeated || *out == TC__LENGTH_UNKNOWN ? TC_EINVAL : 0;
 }
 
 /* Decide how the body is framed. *with_length: the field is ours to write. */
@@ -220,7 +224,7 @@ static int frame(tc__http1connection_t *connection, const tc__response_head_t *h
     tc__http1_message_t *message = connection->message;
     uint64_t announced;
     if (announced_length(head->headers, &announced) < 0)
-        return tc__misuse(TC_EINVAL, "the handler's Content-Length is no number");
+        return tc__misuse(TC_EINVAL, "the handler's Content-Length is not one number");
     bool bodiless_status = head->status == 204 || head->status == 304;
     message->bodiless = bodiless_status || message->request->method_id == TC__METHOD_HEAD;
     message->persist = may_persist(connection, head);
@@ -299,7 +303,7 @@ static int settle(tc__http1connection_t *connection, int err, bool last) {
     if (err == 0 && tc_iostream_closed(connection->stream))
         err = TC_ECLOSED; /* the send failed: this answer is with nobody */
     if (err < 0) {
-        tc__iostream_abort(connection->stream);
+        tc__http1_cut(connection);
         return err;
     }
     if (last) {
@@ -350,7 +354,7 @@ static int write_more(tc__exchange_t *exchange, const tc__segment_t *body, size_
 }
 
 static void abort_exchange(tc__exchange_t *exchange) {
-    tc__iostream_abort(of(exchange)->stream);
+    tc__http1_cut(of(exchange));
 }
 
 static void set_max_body_size(tc__exchange_t *exchange, size_t size) {
@@ -403,7 +407,7 @@ void tc__http1_refuse(tc__http1connection_t *connection, int status, const char 
     tc__log_limited(&limit, TC__LOG_GENERAL, TC_LOG_WARNING, NULL, "%d %s (%s): %s", status, tc_http_reason(status), peer,
                     why);
     tc__http1_message_t *message = connection->message;
-    bool is_head = message && message->parser.method == HTTP_HEAD && message->head_done;
+    bool is_head = message && message->parser.method == HTTP_HEAD;
     connection->message = NULL;
     if (message)
         tc__server_request_free(message->request); /* and the message with it */

@@ -35,7 +35,8 @@ void tc__http1_set_deadline(tc__http1connection_t *connection, uint64_t delay_ms
         connection->deadline = TC_FOREVER;
         return;
     }
-    connection->deadline = tc__ioloop_now(loop) + delay_ms;
+    uint64_t now = tc__ioloop_now(loop);
+    connection->deadline = delay_ms < TC_FOREVER - now ? now + delay_ms : TC_FOREVER - 1;
     if (!tc__timer_active(&connection->timer) || connection->timer.when_ms > connection->deadline)
         tc__timer_start(loop, &connection->timer, connection->deadline);
 }
@@ -79,7 +80,7 @@ void tc__http1_enter(tc__http1connection_t *connection, tc__http1_state_t state)
 static void check_output(tc__http1connection_t *connection) {
     size_t queued = tc__iostream_queued(connection->stream);
     if (queued >= connection->queued) {
-        tc__iostream_abort(connection->stream);
+        tc__http1_cut(connection);
         return;
     }
     connection->queued = queued;
@@ -99,6 +100,14 @@ static void on_deadline(tc__http1connection_t *connection) {
         }
         return;
     case TC__HTTP1_REPLY: /* the handler's time is its own */
+        return;
+    case TC__HTTP1_LINGER: /* the answer goes before: as long as it is taken, it may take its time */
+        if (output_pending(connection)) {
+            tc__iostream_pause(connection->stream);
+            tc__http1_close(connection, false);
+            return;
+        }
+        tc_iostream_close(connection->stream);
         return;
     default: /* idle, lingering, or not worth waiting for */
         tc_iostream_close(connection->stream);
@@ -141,12 +150,19 @@ static void check_eof(tc__http1connection_t *connection, bool bytes_left) {
         tc__iostream_close_when_written(connection->stream);
 }
 
+void tc__http1_cut(tc__http1connection_t *connection) {
+    if (connection->state != TC__HTTP1_CLOSED)
+        connection->state = TC__HTTP1_CLOSING;
+    tc__iostream_abort(connection->stream);
+}
+
 void tc__http1_close(tc__http1connection_t *connection, bool linger) {
     if (connection->state == TC__HTTP1_CLOSED)
         return;
     if (!linger) {
         tc__http1_enter(connection, TC__HTTP1_CLOSING);
-        tc__iostream_close_when_written(connection->stream);
+        if (!connection->feeding) /* else it is not known yet whether bytes are left over: end_feeding */
+            tc__iostream_close_when_written(connection->stream);
         return;
     }
     tc_iostream_shutdown(connection->stream);
@@ -174,12 +190,12 @@ static void next_request(tc__http1connection_t *connection) {
     bool persist = connection->message->persist, complete = connection->message->complete;
     tc__http1_hold(connection);
     end_exchange(connection, 0);
-    if (connection->state == TC__HTTP1_CLOSED) {
+    if (connection->state >= TC__HTTP1_CLOSING) { /* cut by what was told */
         tc__http1_release(connection);
         return;
     }
     if (!persist || connection->params->draining) {
-        tc__http1_close(connection, !complete);
+        tc__http1_close(connection, !complete || tc__iostream_kept(connection->stream) > 0);
     } else {
         tc__http1_enter(connection, TC__HTTP1_IDLE);
         if (!connection->feeding) {
@@ -192,6 +208,8 @@ static void next_request(tc__http1connection_t *connection) {
 
 void tc__http1_answered(tc__http1connection_t *connection) {
     tc__http1_message_t *message = connection->message;
+    if (message->events & TC__EVENT_END) /* it was, before the delegate wanted to know */
+        message->complete = true;
     if (message->persist && !message->complete) { /* answered early: read over the rest, then go on */
         message->waiting = false;
         if (!connection->feeding)
@@ -240,12 +258,21 @@ static const char *feed(tc__http1connection_t *connection, const char *at, const
     return at;
 }
 
+/* Bytes that the last request left over mean that a close would reset the connection under its answer: linger. */
+static void end_feeding(tc__http1connection_t *connection, bool bytes_left) {
+    if (connection->state == TC__HTTP1_CLOSING && !tc_iostream_closed(connection->stream))
+        tc__http1_close(connection, bytes_left);
+}
+
 void tc__http1_continue(tc__http1connection_t *connection) {
+    tc__http1_hold(connection);
     feed(connection, "", "");
-    if (!can_parse(connection))
-        return;
-    tc__iostream_resume(connection->stream);
-    check_eof(connection, tc__iostream_kept(connection->stream) > 0);
+    end_feeding(connection, tc__iostream_kept(connection->stream) > 0);
+    if (can_parse(connection)) {
+        tc__iostream_resume(connection->stream);
+        check_eof(connection, tc__iostream_kept(connection->stream) > 0);
+    }
+    tc__http1_release(connection);
 }
 
 static size_t on_data(tc_iostream_t *stream, void *self, tc_bytes_t bytes) {
@@ -253,6 +280,7 @@ static size_t on_data(tc_iostream_t *stream, void *self, tc_bytes_t bytes) {
     if (connection->state >= TC__HTTP1_CLOSING)
         return discard(connection, bytes.len);
     const char *end = bytes.data + bytes.len, *at = feed(connection, bytes.data, end);
+    end_feeding(connection, at < end);
     if (connection->state >= TC__HTTP1_CLOSING)
         return at == end ? bytes.len : discard(connection, (size_t)(end - at)) + (size_t)(at - bytes.data);
     if (connection->state == TC__HTTP1_IDLE && connection->message)
@@ -269,7 +297,8 @@ static void on_hangup(tc_iostream_t *stream, void *self) {
     tc__http1connection_t *connection = self;
     tc__http1_message_t *message = connection->message;
     connection->hangup = true;
-    if (message && message->complete && connection->exchange.delegate && !message->answered && !connection->told_hangup) {
+    bool complete = message && (message->complete || (message->events & TC__EVENT_END));
+    if (complete && connection->exchange.delegate && !message->answered && !connection->told_hangup) {
         connection->told_hangup = true;
         connection->exchange.delegate->client_left(connection->exchange.self);
     }
@@ -366,5 +395,5 @@ void tc__http1connection_drain(tc__http1connection_t *connection) {
 }
 
 void tc__http1connection_abort(tc__http1connection_t *connection) {
-    tc__iostream_abort(connection->stream);
+    tc__http1_cut(connection);
 }

@@ -118,6 +118,8 @@ static void on_drained(tc__soon_t *soon) {
     tc__list_t done;
     tc__list_take(&done, &server->drains);
     int err = server->was_cut ? TC_ETIMEDOUT : 0;
+    server->was_cut = false;
+    server->drain_deadline = TC_FOREVER;
     while (!tc__list_empty(&done)) {
         drain_t *drain = tc__container_of(done.next, drain_t, node);
         tc__list_remove(&drain->node);
@@ -231,6 +233,8 @@ static int set_params(tc_httpserver_t *server, const tc_httpserver_options_t *o)
         p->max_header_size = 16 * 1024 * 1024;
     if (p->max_header_count > 10000)
         p->max_header_count = 10000;
+    if (p->max_request_line > p->max_header_size)
+        p->max_request_line = p->max_header_size;
     server->max_connections = size_or(o->max_connections, default_max_connections());
     return set_server_name(server, o->server_name);
 }

@@ -190,9 +190,18 @@ static int method_not_allowed(tc_request_t *req) {
     return tc_finish(req);
 }
 
+/* "OPTIONS *" asks about the server, whatever its routes (RFC 9110 section 9.3.7). */
+static int answer_for_server(tc_request_t *req) {
+    tc_set_status(req, 204);
+    tc_set_header(req, "Allow", "GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS");
+    return tc_finish(req);
+}
+
 static int begin(tc_request_t *req) {
     const tc_request_handler_t *handler = &req->endpoint->handler;
     tc__request_default_headers(req);
+    if (req->in->target.form == TC__TARGET_ASTERISK)
+        return answer_for_server(req);
     if (req->endpoint->allow[0] == '\0') /* no route, and no default handler either */
         return 404;
     TC_TRY(decode_path_args(req));

@@ -1,0 +1,611 @@
+/* wire.c - see wire.h. */
+#include "support/wire.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <tornadoc/log.h>
+
+#include "async/ioloop_internal.h"
+
+enum { PATIENCE_MS = 3000 };
+
+/* ---- The client ---- */
+
+void wire_connect(wire_client_t *client, int port) {
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
+    int one = 1;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    memset(client, 0, sizeof(*client));
+    client->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(client->fd >= 0);
+    assert_int_equal(connect(client->fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(setsockopt(client->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)), 0);
+}
+
+void wire_disconnect(wire_client_t *client) {
+    struct linger linger = { 1, 0 };
+    setsockopt(client->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+    close(client->fd);
+    free(client->in);
+    client->in = NULL;
+}
+
+static void receive(wire_client_t *client) {
+    while (!client->eof && !client->reset) {
+        if (client->in_capacity < client->in_len + 65536 + 1) {
+            client->in_capacity = client->in_capacity * 2 + 65536 + 1;
+            client->in = realloc(client->in, client->in_capacity);
+            assert_non_null(client->in);
+        }
+        ssize_t n = recv(client->fd, client->in + client->in_len, 65536, MSG_DONTWAIT);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+            break;
+        client->eof = n == 0;
+        client->reset = n < 0;
+        client->in_len += n > 0 ? (size_t)n : 0;
+    }
+    client->in[client->in_len] = '\0';
+}
+
+void wire_turn(wire_client_t *client, tc_ioloop_t *loop) {
+    for (int i = 0; i < 3; i++)
+        tc__ioloop_turn(loop, false);
+    if (!client->eof && !client->reset)
+        receive(client);
+}
+
+bool wire_wait(wire_client_t *client, tc_ioloop_t *loop) {
+    size_t before = client->in_len;
+    bool ended = client->eof || client->reset;
+    wire_turn(client, loop);
+    if (client->in_len > before || client->eof || client->reset)
+        return !ended || client->in_len > before;
+    struct pollfd fds[] = { { .fd = client->fd, .events = POLLIN },
+                            { .fd = uv_backend_fd(loop->uv), .events = POLLIN } };
+    int timeout = uv_backend_timeout(loop->uv);
+    if (timeout < 0 || timeout > PATIENCE_MS)
+        timeout = PATIENCE_MS;
+    int ready = poll(fds, 2, timeout);
+    wire_turn(client, loop);
+    return ready > 0 || timeout < PATIENCE_MS;
+}
+
+void wire_send(wire_client_t *client, tc_ioloop_t *loop, const char *data, size_t len) {
+    while (len > 0 && !client->refused && !client->eof && !client->reset) {
+        ssize_t n = send(client->fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n < 0 && errno != EAGAIN)
+            client->refused = true;
+        data += n > 0 ? n : 0;
+        len -= n > 0 ? (size_t)n : 0;
+        wire_turn(client, loop);
+    }
+}
+
+/* ---- What came back ---- */
+
+static const char *find_field(const char *head, const char *end, const char *name, size_t *count) {
+    const char *found = NULL;
+    size_t len = strlen(name);
+    *count = 0;
+    for (const char *line = strstr(head, "\r\n"); line && line + 2 < end; line = strstr(line + 2, "\r\n")) {
+        if (strncasecmp(line + 2, name, len) != 0 || line[2 + len] != ':')
+            continue;
+        (*count)++;
+        found = line + 2 + len + 1 + strspn(line + 2 + len + 1, " ");
+    }
+    return found;
+}
+
+/* The end of a chunked body, NULL: not yet there, or `*fault`. */
+static const char *end_of_chunks(const char *at, const char *end, const char **fault) {
+    for (;;) {
+        char *after;
+        if (!memchr(at, '\n', (size_t)(end - at)))
+            return NULL;
+        unsigned long long len = strtoull(at, &after, 16);
+        if (after == at || memcmp(after, "\r\n", 2) != 0) {
+            *fault = "a chunk without a size";
+            return NULL;
+        }
+        at = after + 2;
+        if ((unsigned long long)(end - at) < len + 2)
+            return NULL;
+        if (memcmp(at + len, "\r\n", 2) != 0) {
+            *fault = "a chunk longer than its size";
+            return NULL;
+        }
+        at += len + 2;
+        if (len == 0)
+            return at;
+    }
+}
+
+static bool is_head_token(const char *expected, size_t index) {
+    for (; expected && index > 0; index--) {
+        expected = strchr(expected, ' ');
+        expected = expected ? expected + 1 : NULL;
+    }
+    return expected && strcspn(expected, " ") == 4 && expected[3] == 'h';
+}
+
+/* One answer at `at`: its end, or NULL: not complete, or at fault. */
+static const char *parse_one(wire_answers_t *out, const char *at, const char *end, bool eof, bool to_head) {
+    const char *head_end = strstr(at, "\r\n\r\n");
+    size_t lengths, codings, dates, closes;
+    if (end - at >= 13 && (memcmp(at, "HTTP/1.1 ", 9) != 0 || !isdigit((unsigned char)at[9])))
+        out->fault = "no status line";
+    if (!head_end || out->fault)
+        return NULL;
+    const char *body = head_end + 4;
+    int status = atoi(at + 9);
+    const char *length = find_field(at, head_end + 2, "Content-Length", &lengths);
+    find_field(at, head_end + 2, "Transfer-Encoding", &codings);
+    find_field(at, head_end + 2, "Date", &dates);
+    const char *connection = find_field(at, head_end + 2, "Connection", &closes);
+    out->said_close_early = out->said_close_early || out->says_close;
+    out->says_close = connection && strncmp(connection, "close\r\n", 7) == 0;
+    bool interim = status < 200, bodiless = interim || status == 204 || status == 304 || to_head;
+    if (lengths + codings > 1)
+        out->fault = "two kinds of framing";
+    else if ((interim || status == 204) && lengths + codings > 0)
+        out->fault = "framing where there is no body";
+    else if (status == 304 && codings > 0)
+        out->fault = "a 304 with chunks";
+    else if (!interim && dates != 1)
+        out->fault = "not one Date";
+    else if (closes > 1)
+        out->fault = "two Connection fields";
+    if (out->fault || bodiless)
+        return body;
+    if (codings > 0)
+        return end_of_chunks(body, end, &out->fault);
+    if (lengths > 0) {
+        unsigned long long len = strtoull(length, NULL, 10);
+        return (unsigned long long)(end - body) >= len ? body + len : NULL;
+    }
+    out->to_the_end = true;
+    return eof ? end : NULL;
+}
+
+void wire_parse(wire_answers_t *out, const char *text, size_t len, bool eof, const char *expected) {
+    const char *at = text, *end = text + len;
+    memset(out, 0, sizeof(*out));
+    while (at && at < end && !out->fault) {
+        const char *next = parse_one(out, at, end, eof, is_head_token(expected, out->count));
+        if (!next)
+            return;
+        size_t used = strlen(out->statuses);
+        bool to_head = is_head_token(expected, out->count);
+        if (used + 8 < sizeof(out->statuses))
+            snprintf(out->statuses + used, sizeof(out->statuses) - used, "%s%.3s%s", used ? " " : "", at + 9,
+                     to_head ? "h" : "");
+        out->count++;
+        at = next;
+        out->used = (size_t)(at - text);
+    }
+}
+
+static size_t count_words(const char *text) {
+    size_t count = 0;
+    for (const char *at = text; *at; at++)
+        count += *at != ' ' && (at == text || at[-1] == ' ');
+    return count;
+}
+
+/* ---- The application ---- */
+
+static int hello(tc_request_t *req) {
+    return tc_write(req, "hello");
+}
+
+static int probe(tc_request_t *req) {
+    return tc_write(req, "probe");
+}
+
+static int echo(tc_request_t *req) {
+    return tc_write_bytes(req, tc_body(req));
+}
+
+static int echo_chunk(tc_request_t *req, tc_bytes_t chunk) {
+    return tc_write_bytes(req, chunk);
+}
+
+static int nothing(tc_request_t *req) {
+    (void)req;
+    return 0;
+}
+
+static int tell(tc_request_t *req) {
+    const char *test = tc_header(req, "X-Test");
+    return tc_writef(req, "method=%s host=%s uri=%s path=%s query=%s test=[%s] version=%s", tc_method(req),
+                     tc_host(req), tc_uri(req), tc_path(req), tc_query(req), test ? test : "(none)",
+                     tc_http_version(req));
+}
+
+static int stream(tc_request_t *req) {
+    tc_write(req, "one");
+    TC_TRY(tc_flush(req));
+    tc_write(req, "two");
+    TC_TRY(tc_flush(req));
+    return tc_flush(req); /* with nothing to send: no chunk of size zero */
+}
+
+static int counted(tc_request_t *req) {
+    tc_set_header(req, "Content-Length", "6");
+    return stream(req);
+}
+
+static int too_short(tc_request_t *req) {
+    tc_set_header(req, "Content-Length", "7");
+    return stream(req);
+}
+
+static int too_long(tc_request_t *req) {
+    tc_set_header(req, "Content-Length", "5");
+    return stream(req);
+}
+
+static int wrong_length(tc_request_t *req) {
+    tc_set_header(req, "Content-Length", "5");
+    return tc_write(req, "four");
+}
+
+static int bad_length(tc_request_t *req) {
+    tc_set_header(req, "Content-Length", "five");
+    return tc_write(req, "fives");
+}
+
+static int two_lengths(tc_request_t *req) {
+    tc_add_header(req, "Content-Length", "5");
+    tc_add_header(req, "Content-Length", "6");
+    return tc_write(req, "hello");
+}
+
+static int huge_length(tc_request_t *req) {
+    tc_set_header(req, "Content-Length", "18446744073709551615");
+    return tc_write(req, "hello");
+}
+
+static int fail_midway(tc_request_t *req) {
+    tc_write(req, "one");
+    TC_TRY(tc_flush(req));
+    return TC_EINVAL;
+}
+
+static int fail_at_once(tc_request_t *req) {
+    (void)req;
+    return TC_EINVAL;
+}
+
+static int no_content(tc_request_t *req) {
+    tc_set_status(req, 204);
+    return tc_finish(req);
+}
+
+static int no_content_with_length(tc_request_t *req) {
+    tc_set_status(req, 204);
+    tc_set_header(req, "Content-Length", "0");
+    tc_set_header(req, "Transfer-Encoding", "chunked");
+    return 0;
+}
+
+static int not_modified(tc_request_t *req) {
+    tc_set_status(req, 304);
+    tc_set_header(req, "Etag", "\"x\"");
+    return 0;
+}
+
+static int close_after(tc_request_t *req) {
+    tc_set_header(req, "Connection", "close");
+    return tc_write(req, "bye");
+}
+
+static int own_framing(tc_request_t *req) {
+    tc_set_header(req, "Transfer-Encoding", "gzip");
+    tc_set_header(req, "Connection", "keep-alive, x");
+    tc_set_header(req, "Keep-Alive", "timeout=1");
+    return tc_write(req, "hello");
+}
+
+static int forbid(tc_request_t *req) {
+    return tc_http_error(req, 403, NULL);
+}
+
+static int forbid_then(tc_request_t *req, tc_future_t *future, void *arg) {
+    (void)future;
+    (void)arg;
+    return tc_http_error(req, 403, NULL);
+}
+
+static int forbid_later(tc_request_t *req) {
+    return tc_then(req, tc_sleep(tc_loop(req), 1), forbid_then, NULL);
+}
+
+static int allow_later(tc_request_t *req) {
+    return tc_then(req, tc_sleep(tc_loop(req), 1), NULL, NULL);
+}
+
+static int late_hello_then(tc_request_t *req, tc_future_t *future, void *arg) {
+    (void)future;
+    (void)arg;
+    return tc_write(req, "late");
+}
+
+static int late_hello(tc_request_t *req) {
+    return tc_then(req, tc_sleep(tc_loop(req), 1), late_hello_then, NULL);
+}
+
+static int large(tc_request_t *req) {
+    char line[1024];
+    memset(line, 'x', sizeof(line));
+    for (int i = 0; i < 1024; i++)
+        tc_write_bytes(req, tc_bytes(line, sizeof(line)));
+    return 0;
+}
+
+tc_application_t *wire_application(void) {
+    static const struct {
+        const char *pattern;
+        tc_request_handler_t handler;
+    } routes[] = {
+        { "/", { .get = hello } },
+        { "/probe", { .get = probe } },
+        { "/echo", { .any = echo } },
+        { "/tell", { .any = tell } },
+        { "/tell/{rest:*}", { .any = tell } },
+        { "/streamed", { .body = TC_BODY_STREAM, .data_received = echo_chunk, .post = nothing } },
+        { "/small", { .max_body_size = 10, .post = echo } },
+        { "/small_streamed",
+          { .max_body_size = 10, .body = TC_BODY_STREAM, .data_received = echo_chunk, .post = nothing } },
+        { "/no_body", { .body = TC_BODY_REFUSE, .post = echo } },
+        { "/stream", { .any = stream } },
+        { "/counted", { .any = counted } },
+        { "/too_short", { .any = too_short } },
+        { "/too_long", { .any = too_long } },
+        { "/wrong_length", { .any = wrong_length } },
+        { "/bad_length", { .any = bad_length } },
+        { "/two_lengths", { .any = two_lengths } },
+        { "/huge_length", { .any = huge_length } },
+        { "/fail_midway", { .any = fail_midway } },
+        { "/fail", { .any = fail_at_once } },
+        { "/204", { .any = no_content } },
+        { "/204_with_length", { .any = no_content_with_length } },
+        { "/304", { .any = not_modified } },
+        { "/close", { .any = close_after } },
+        { "/own_framing", { .any = own_framing } },
+        { "/forbidden", { .admit = forbid, .any = echo } },
+        { "/forbidden_later", { .admit = forbid_later, .any = echo } },
+        { "/allowed_later", { .admit = allow_later, .any = echo } },
+        { "/late", { .any = late_hello } },
+        { "/large", { .any = large } },
+    };
+    tc_application_t *app = tc_application_new(NULL);
+    for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++)
+        tc_application_add(app, routes[i].pattern, &routes[i].handler, NULL);
+    return app;
+}
+
+/* ---- Running a table ---- */
+
+static struct {
+    tc_ioloop_t *loop;
+    tc_httpserver_t *server;
+    int errors, lines;
+    char last_error[512];
+} wire;
+
+typedef struct {
+    const wire_case_t *c;
+    char *data;
+    size_t len;
+} job_t;
+
+static void on_log(const tc_log_record_t *record, void *user_data) {
+    (void)user_data;
+    wire.lines++;
+    if (record->level < TC_LOG_ERROR)
+        return;
+    wire.errors++;
+    snprintf(wire.last_error, sizeof(wire.last_error), "%s", record->message);
+}
+
+/* `in` with "$" replaced. */
+static void make_input(job_t *job) {
+    const wire_case_t *c = job->c;
+    const char *mark = c->fill.times ? memchr(c->in.data, '$', c->in.len) : NULL;
+    size_t before = mark ? (size_t)(mark - c->in.data) : c->in.len, unit = mark ? strlen(c->fill.text) : 0;
+    job->len = c->in.len + (mark ? unit * c->fill.times - 1 : 0);
+    job->data = malloc(job->len + 1);
+    assert_non_null(job->data);
+    memcpy(job->data, c->in.data, before);
+    if (!mark)
+        return;
+    char *at = job->data + before;
+    for (size_t i = 0; i < c->fill.times; i++, at += unit)
+        memcpy(at, c->fill.text, unit);
+    memcpy(at, mark + 1, c->in.len - before - 1);
+}
+
+static void mask_dates(char *text) {
+    for (char *at = text; (at = strstr(at, "\r\nDate: ")) != NULL;)
+        for (at += 8; *at && *at != '\r'; at++)
+            *at = '#';
+}
+
+#define WRONG(...)                                                \
+    do {                                                          \
+        print_error(__VA_ARGS__);                                 \
+        print_error("\n%.2000s\n", client->in ? client->in : ""); \
+        return false;                                             \
+    } while (0)
+
+static bool check_content(const wire_case_t *c, const wire_client_t *client) {
+    if (c->has && !strstr(client->in, c->has))
+        WRONG("`%s` is missing in", c->has);
+    if (c->has_not && strstr(client->in, c->has_not))
+        WRONG("`%s` stands in", c->has_not);
+    if (wire.errors != c->errors)
+        WRONG("%d errors were logged, not %d: %s", wire.errors, c->errors, wire.last_error);
+    return true;
+}
+
+static bool check_cut(const wire_case_t *c, wire_client_t *client) {
+    wire_answers_t answers;
+    while (!client->eof && !client->reset)
+        if (!wire_wait(client, wire.loop))
+            WRONG("not cut:");
+    wire_parse(&answers, client->in, client->in_len, false, c->answers);
+    if (answers.fault || strcmp(answers.statuses, c->answers) != 0)
+        WRONG("answers `%s` %s, not `%s`:", answers.statuses, answers.fault ? answers.fault : "", c->answers);
+    return check_content(c, client);
+}
+
+static bool check_end(const wire_case_t *c, wire_client_t *client, const wire_answers_t *answers) {
+    static const char next[] = "GET /probe HTTP/1.1\r\nHost: probe\r\n\r\n";
+    if (answers->said_close_early)
+        WRONG("something follows after Connection: close:");
+    if (count_words(c->answers) > 0 && answers->says_close != (c->end == WIRE_CLOSED))
+        WRONG("the Connection field does not tell the truth:");
+    size_t before = client->in_len;
+    wire_turn(client, wire.loop);
+    wire_turn(client, wire.loop);
+    if (client->reset)
+        WRONG("reset, where the client was to read:");
+    if (client->eof && c->end == WIRE_OPEN)
+        WRONG("closed, not open:");
+    if (!client->eof) {
+        wire_send(client, wire.loop, next, sizeof(next) - 1);
+        while (!client->eof && !client->reset && !strstr(client->in + before, "\r\n\r\nprobe"))
+            if (!wire_wait(client, wire.loop))
+                WRONG("neither open nor closed:");
+    }
+    bool open = strstr(client->in + before, "\r\n\r\nprobe") != NULL;
+    if (open != (c->end == WIRE_OPEN))
+        WRONG("%s:", open ? "open, not closed" : "closed, not open");
+    if (!open && client->in_len > before)
+        WRONG("more than was expected:");
+    client->in_len = before;
+    client->in[before] = '\0';
+    return true;
+}
+
+static bool check(const wire_case_t *c, wire_client_t *client) {
+    wire_answers_t answers;
+    if (c->end == WIRE_CUT)
+        return check_cut(c, client);
+    for (;;) {
+        wire_parse(&answers, client->in, client->in_len, client->eof, c->answers);
+        if (answers.fault)
+            WRONG("%s:", answers.fault);
+        if (answers.count >= count_words(c->answers))
+            break;
+        if (client->eof || client->reset)
+            WRONG("answers `%s`, not `%s`, then %s:", answers.statuses, c->answers,
+                  client->eof ? "the end" : "a reset");
+        if (!wire_wait(client, wire.loop))
+            WRONG("answers `%s`, not `%s`, then nothing:", answers.statuses, c->answers);
+    }
+    if (strcmp(answers.statuses, c->answers) != 0 || answers.used < client->in_len)
+        WRONG("answers `%s`, not `%s`:", answers.statuses, c->answers);
+    return check_end(c, client, &answers) && check_content(c, client);
+}
+
+/* Send it with pauses every `step` bytes, or one after `split`. Returns what came, for the caller to free; NULL: wrong.
+ */
+static char *try(const job_t *job, size_t step, size_t split) {
+    wire_client_t client;
+    wire.errors = 0;
+    wire_connect(&client, tc_httpserver_port(wire.server));
+    wire_turn(&client, wire.loop);
+    for (size_t at = 0; at < job->len;) {
+        size_t end = split > at ? split : at + step < job->len ? at + step : job->len;
+        wire_send(&client, wire.loop, job->data + at, end - at);
+        at = end;
+    }
+    bool fine = check(job->c, &client);
+    char *in = client.in;
+    client.in = NULL;
+    wire_disconnect(&client);
+    while (tc_httpserver_connections(wire.server) > 0)
+        tc__ioloop_turn(wire.loop, true);
+    if (!fine) {
+        free(in);
+        return NULL;
+    }
+    mask_dates(in);
+    return in;
+}
+
+static void expect_same(const job_t *job, const char *whole, size_t step, size_t split) {
+    char *in = try(job, step, split);
+    if (!in)
+        fail_msg("sent %s%zu", split ? "split at " : "in steps of ", split ? split : step);
+    bool same = job->c->end == WIRE_CUT || strcmp(in, whole) == 0; /* of a cut one, less or more may arrive */
+    if (!same)
+        print_error("in one piece:\n%s\nelse:\n%s\n", whole, in);
+    free(in);
+    if (!same)
+        fail_msg("sent %s%zu, the answer is another", split ? "split at " : "in steps of ", split ? split : step);
+}
+
+static void run_case(void **state) {
+    job_t job = { .c = *state };
+    make_input(&job);
+    char *whole = try(&job, job.len, 0);
+    assert_non_null(whole);
+    expect_same(&job, whole, 1, 0);
+    for (size_t split = 1; job.c->core && split < job.len; split++)
+        expect_same(&job, whole, job.len, split);
+    free(whole);
+    free(job.data);
+}
+
+static int stop_server(void **state) {
+    (void)state;
+    tc_httpserver_free(wire.server);
+    while (tc__ioloop_turn(wire.loop, false))
+        continue;
+    tc_ioloop_free(wire.loop);
+    return 0;
+}
+
+int wire_run(const char *name, const wire_case_t *cases, size_t count, const tc_httpserver_options_t *options) {
+    struct CMUnitTest *tests = calloc(count, sizeof(*tests));
+    char(*names)[256] = calloc(count, sizeof(*names));
+    tc_application_t *app;
+    if (!tests || !names)
+        return 1;
+    for (size_t i = 0; i < count; i++) {
+        snprintf(names[i], sizeof(names[i]), "%s (%s)", cases[i].why, cases[i].rule);
+        tests[i] = (struct CMUnitTest){ names[i], run_case, NULL, NULL, (void *)(uintptr_t)&cases[i] };
+    }
+    tc_set_log_callback(on_log, NULL);
+    app = wire_application();
+    if (tc_ioloop_new(&wire.loop) < 0 || tc_httpserver_new(&wire.server, wire.loop, app, options) < 0 ||
+        tc_httpserver_listen(wire.server, "127.0.0.1", 0) < 0) {
+        print_error("the server does not start: %s\n", tc_error_detail());
+        return 1;
+    }
+    tc_application_free(app);
+    int failed = _cmocka_run_group_tests(name, tests, count, NULL, NULL);
+    stop_server(NULL);
+    free(names);
+    free(tests);
+    return failed;
+}

@@ -1,0 +1,101 @@
+/* headers_test.c - the shape of header fields, and Host. */
+#include "support/wire.h"
+
+#define TELL "GET /tell HTTP/1.1\r\n"
+#define END "Host: a\r\n\r\n"
+
+static const wire_case_t cases[] = {
+    CASE("a value comes as it was sent", "RFC 9110 §5.5", TELL "X-Test: a  b\r\n" END, "200", WIRE_OPEN,
+         .has = "test=[a  b]", .core = true),
+    CASE("white space around a value is cut off", "RFC 9112 §5.1", TELL "X-Test: \t v \t\r\n" END, "200", WIRE_OPEN,
+         .has = "test=[v]", .core = true),
+    CASE("a value needs no space before it", "RFC 9112 §5.1", TELL "X-Test:v\r\n" END, "200", WIRE_OPEN,
+         .has = "test=[v]"),
+    CASE("a tab behind the colon is white space", "RFC 9112 §5.1", TELL "X-Test:\tv\r\n" END, "200", WIRE_OPEN,
+         .has = "test=[v]"),
+    CASE("a value may be empty", "RFC 9110 §5.5", TELL "X-Test:\r\n" END, "200", WIRE_OPEN, .has = "test=[]",
+         .core = true),
+    CASE("a value of white space is empty", "RFC 9112 §5.1", TELL "X-Test: \t \r\n" END, "200", WIRE_OPEN,
+         .has = "test=[]", .core = true),
+    CASE("names are compared without case", "RFC 9110 §5.1", TELL "x-TEST: v\r\n" END, "200", WIRE_OPEN,
+         .has = "test=[v]"),
+    CASE("fields of one name are joined in order", "RFC 9110 §5.3", TELL "X-Test: 1\r\nX-Test: 2\r\n" END, "200",
+         WIRE_OPEN, .has = "test=[1, 2]"),
+    CASE("bytes beyond ASCII stay in a value", "RFC 9110 §5.5", TELL "X-Test: \xe4\xff\r\n" END, "200", WIRE_OPEN,
+         .has = "test=[\xe4\xff]"),
+    CASE("a no-break space is no white space", "Tornado 6.4.1", TELL "X-Test: \xa0v\r\n" END, "200", WIRE_OPEN,
+         .has = "test=[\xa0v]"),
+    CASE("colons stay in a value", "RFC 9110 §5.5", TELL "X-Test: a:b::c\r\n" END, "200", WIRE_OPEN,
+         .has = "test=[a:b::c]"),
+
+    CASE("an empty name is refused", "RFC 9110 §5.1", TELL ": v\r\n" END, "400", WIRE_CLOSED, .core = true),
+    CASE("a line without a colon is refused", "RFC 9112 §5", TELL "X-Test\r\n" END, "400", WIRE_CLOSED, .core = true),
+    CASE("a space before the colon is refused", "RFC 9112 §5.1", TELL "X-Test : v\r\n" END, "400", WIRE_CLOSED),
+    CASE("a tab before the colon is refused", "RFC 9112 §5.1", TELL "X-Test\t: v\r\n" END, "400", WIRE_CLOSED),
+    CASE("a space inside a name is refused", "RFC 9110 §5.1", TELL "X Test: v\r\n" END, "400", WIRE_CLOSED),
+    CASE("a name with a control character is refused", "RFC 9110 §5.1", TELL "X\x01Test: v\r\n" END, "400",
+         WIRE_CLOSED),
+    CASE("a name beyond ASCII is refused", "RFC 9110 §5.1", TELL "X-T\xe4st: v\r\n" END, "400", WIRE_CLOSED),
+    CASE("a name with brackets is refused", "RFC 9110 §5.6.2", TELL "X[Test]: v\r\n" END, "400", WIRE_CLOSED),
+    CASE("NUL in a name is refused", "RFC 9110 §5.1", TELL "X\0Test: v\r\n" END, "400", WIRE_CLOSED),
+    CASE("NUL in a value is refused", "RFC 9110 §5.5", TELL "X-Test: a\0b\r\n" END, "400", WIRE_CLOSED, .core = true),
+    CASE("a control character in a value is refused", "RFC 9110 §5.5", TELL "X-Test: a\x01z\r\n" END, "400",
+         WIRE_CLOSED),
+    CASE("a vertical tab in a value is refused", "RFC 9110 §5.5", TELL "X-Test: a\vz\r\n" END, "400", WIRE_CLOSED),
+    CASE("DEL in a value is refused", "RFC 9110 §5.5", TELL "X-Test: a\x7fz\r\n" END, "400", WIRE_CLOSED),
+    CASE("CR in a value is refused", "RFC 9112 §2.2", TELL "X-Test: a\rb\r\n" END, "400", WIRE_CLOSED, .core = true),
+    CASE("LF alone at the end of a field is refused", "RFC 9112 §2.2", TELL "X-Test: a\n" END, "400", WIRE_CLOSED,
+         .core = true),
+    CASE("LF alone at the end of the head is refused", "RFC 9112 §2.2", TELL "Host: a\r\n\n", "400", WIRE_CLOSED),
+    CASE("CR alone at the end of the head is refused", "RFC 9112 §2.2", TELL "Host: a\r\n\rX", "400", WIRE_CLOSED),
+    CASE("a folded value is refused", "RFC 9112 §5.2", TELL "X-Test: a\r\n b\r\n" END, "400", WIRE_CLOSED,
+         .core = true),
+    CASE("a value folded by a tab is refused", "RFC 9112 §5.2", TELL "X-Test: a\r\n\tb\r\n" END, "400", WIRE_CLOSED),
+    CASE("a folded length is refused", "CVE-2024-27982", "POST /echo HTTP/1.1\r\nContent-Length:\r\n 5\r\n" END "hello",
+         "400", WIRE_CLOSED),
+    CASE("a fold before the first field is refused", "RFC 9112 §2.2", TELL " X-Test: a\r\n" END, "400", WIRE_CLOSED),
+    CASE("a line of a space alone is refused", "RFC 9112 §5.2", TELL "Host: a\r\n \r\n\r\n", "400", WIRE_CLOSED),
+
+    /* ---- Host ---- */
+    CASE("Host is told with its port", "RFC 9110 §7.2", TELL "Host: example.com:81\r\n\r\n", "200", WIRE_OPEN,
+         .has = "host=example.com:81 ", .core = true),
+    CASE("HTTP/1.1 wants a Host", "RFC 9112 §3.2", TELL "\r\n", "400", WIRE_CLOSED, .core = true),
+    CASE("HTTP/1.0 needs none", "RFC 9112 §3.2", "GET /tell HTTP/1.0\r\n\r\n", "200", WIRE_CLOSED, .has = "host= "),
+    CASE("two Hosts are refused", "RFC 9112 §3.2", TELL "Host: a\r\nHost: b\r\n\r\n", "400", WIRE_CLOSED, .core = true),
+    CASE("two equal Hosts are refused", "RFC 9112 §3.2", TELL "Host: a\r\nhost: a\r\n\r\n", "400", WIRE_CLOSED),
+    CASE("two Hosts of HTTP/1.0 are refused", "RFC 9112 §3.2", "GET / HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n", "400",
+         WIRE_CLOSED),
+    CASE("a list of Hosts is refused", "RFC 9110 §7.2", TELL "Host: a, b\r\n\r\n", "400", WIRE_CLOSED),
+    CASE("a Host with user information is refused", "RFC 9110 §7.2", TELL "Host: u@a\r\n\r\n", "400", WIRE_CLOSED),
+    CASE("a Host with a path is refused", "RFC 9110 §7.2", TELL "Host: a/b\r\n\r\n", "400", WIRE_CLOSED),
+    CASE("a Host with a space is refused", "RFC 9110 §7.2", TELL "Host: a b\r\n\r\n", "400", WIRE_CLOSED),
+    CASE("a Host beyond ASCII is refused", "RFC 9110 §7.2", TELL "Host: \xc3\xa4\r\n\r\n", "400", WIRE_CLOSED),
+    CASE("a port is a number", "RFC 3986 §3.2.3", TELL "Host: a:x\r\n\r\n", "400", WIRE_CLOSED),
+    CASE("a port has a bound", "RFC 9110 §7.2", TELL "Host: a:99999999\r\n\r\n", "400", WIRE_CLOSED),
+    CASE("a negative port is refused", "RFC 3986 §3.2.3", TELL "Host: a:-1\r\n\r\n", "400", WIRE_CLOSED),
+    CASE("an IPv6 address stands in brackets", "RFC 3986 §3.2.2", TELL "Host: [::1]:80\r\n\r\n", "200", WIRE_OPEN,
+         .has = "host=[::1]:80 "),
+    CASE("an open bracket is refused", "RFC 3986 §3.2.2", TELL "Host: [::1\r\n\r\n", "400", WIRE_CLOSED),
+    CASE("an IPv6 address without brackets is refused", "RFC 3986 §3.2.2", TELL "Host: ::1\r\n\r\n", "400",
+         WIRE_CLOSED),
+    CASE("a host that was good once is looked at again when it is not the same", "RFC 9110 §7.2",
+         TELL "Host: good\r\n\r\n" TELL "Host: go/d\r\n\r\n", "200 400", WIRE_CLOSED),
+
+    /* ---- Upgrade ---- */
+    CASE("an upgrade that nobody wants is no upgrade", "RFC 9110 §7.8",
+         TELL "Connection: Upgrade\r\nUpgrade: h2c\r\n" END, "200", WIRE_OPEN, .core = true),
+    CASE("after an upgrade that nobody wants the next request is read", "RFC 9110 §7.8",
+         TELL "Connection: Upgrade\r\nUpgrade: x\r\n" END "GET / HTTP/1.1\r\n" END, "200 200", WIRE_OPEN, .core = true),
+    CASE("the body of an upgrade that nobody wants is a body", "RFC 9110 §7.8",
+         "POST /echo HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: x\r\nContent-Length: 18\r\n" END
+         "GET / HTTP/1.1\r\n\r\n",
+         "200", WIRE_OPEN, .core = true),
+    CASE("the chunks of an upgrade that nobody wants are a body", "RFC 9110 §7.8",
+         "POST /echo HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: x\r\nTransfer-Encoding: chunked\r\n" END
+         "3\r\nabc\r\n0\r\n\r\n",
+         "200", WIRE_OPEN, .has = "\r\n\r\nabc"),
+};
+
+int main(void) {
+    return WIRE_RUN("headers", cases, NULL);
+}
