@@ -73,9 +73,10 @@ typedef struct {
 
 typedef struct {
     const tc_request_handler_t *base; /**< what Tornado programs put into BaseHandler: inherited by every route */
-    bool debug;                  /**< access lines are logged, error pages tell the failure */
+    bool debug;                  /**< error pages tell the failure, and access lines are logged: log_level is INFO at most */
     tc_log_level_t log_level;    /**< of what is logged about its requests; default the process's, see tc_set_log_level */
-    tc_log_cb log;               /**< where that goes; default the process's callback */
+    tc_log_cb log;               /**< where that goes; default the process's callback. Kept like log_data for as long as
+                                      the application lives */
     void *log_data;
     size_t max_arguments;        /**< form and query fields of a request; default 1,000; beyond it 400 */
     uintptr_t reserved[8];       /**< must be zero */

@@ -1,7 +1,7 @@
 /*
  * log.c - messages on their way to the callback, and the callback that writes to stderr. (Tornado: log)
  *
- *   tc__log --[wanted?]--> format --> escape --> tc__log_emit --> callback(record)
+ *   tc__log --[find_sink]--> format --> escape --> emit --> callback(record)
  *
  * No memory is allocated: text is formatted and escaped in buffers on the stack, and what is longer is cut and ends in
  * "...". So a line holds less than the 4 KiB that a pipe takes in one piece. errno is left as it was.
@@ -55,16 +55,35 @@ static tc_log_cb read_sink(void **user_data) {
     }
 }
 
-void tc__log_emit(const tc_log_record_t *record) {
+static _Atomic(void (*)(const tc_request_t *req, tc__log_sink_t *sink)) choose_sink;
+
+void tc__log_set_request_sink(void (*choose)(const tc_request_t *req, tc__log_sink_t *sink)) {
+    atomic_store_explicit(&choose_sink, choose, memory_order_release);
+}
+
+static bool is_message_level(tc_log_level_t level) {
+    return level >= TC_LOG_DEBUG && level <= TC_LOG_ERROR;
+}
+
+/* Who wants that message? false: nobody. */
+static bool find_sink(tc_log_level_t level, const tc_request_t *req, tc__log_sink_t *out) {
+    void (*choose)(const tc_request_t *, tc__log_sink_t *) =
+        req ? atomic_load_explicit(&choose_sink, memory_order_acquire) : NULL;
+    if (!is_message_level(level) || (!choose && !tc__log_wanted(level)))
+        return false;
+    out->level = tc_log_level();
+    out->cb = read_sink(&out->user_data);
+    if (choose)
+        choose(req, out);
+    return level >= out->level && out->cb;
+}
+
+static void emit(const tc_log_record_t *record, const tc__log_sink_t *to) {
     if (in_callback)
-        return;
-    void *user_data;
-    tc_log_cb cb = read_sink(&user_data);
-    if (!cb)
         return;
     int saved_errno = errno;
     in_callback = true;
-    cb(record, user_data);
+    to->cb(record, to->user_data);
     in_callback = false;
     errno = saved_errno;
 }
@@ -151,25 +170,22 @@ TC_PRINTF(1, 0) static tc_bytes_t format(const char *fmt, va_list args, char out
 }
 
 /* Formats what is missing in `record`: the message. */
-TC_PRINTF(2, 0) static void write_record(tc_log_record_t record, const char *fmt, va_list args) {
+TC_PRINTF(3, 0)
+static void write_record(tc_log_record_t record, const tc__log_sink_t *to, const char *fmt, va_list args) {
     char formatted[FORMATTED_SIZE], escaped[ESCAPED_SIZE];
     int saved_errno = errno;
     tc_bytes_t text = format(fmt, args, formatted);
     if (tc__log_escape(escaped, sizeof(escaped) - 3, text) >= sizeof(escaped) - 3)
         mark_cut(escaped, sizeof(escaped));
     record.message = escaped;
-    tc__log_emit(&record);
+    emit(&record, to);
     errno = saved_errno;
 }
 
-static bool is_message_level(tc_log_level_t level) {
-    return level >= TC_LOG_DEBUG && level <= TC_LOG_ERROR;
-}
-
 void tc__vlog(const char *logger, tc_log_level_t level, const tc_request_t *req, const char *fmt, va_list args) {
-    if (!tc__log_wanted(level) || !is_message_level(level))
-        return;
-    write_record((tc_log_record_t){ .level = level, .logger = logger, .request = req }, fmt, args);
+    tc__log_sink_t to;
+    if (find_sink(level, req, &to))
+        write_record((tc_log_record_t){ .level = level, .logger = logger, .request = req }, &to, fmt, args);
 }
 
 void tc__log(const char *logger, tc_log_level_t level, const tc_request_t *req, const char *fmt, ...) {
@@ -210,13 +226,14 @@ bool tc__log_limit_take(tc__log_limit_t *limit, uint64_t second, uint64_t *suppr
 void tc__log_limited(tc__log_limit_t *limit, const char *logger, tc_log_level_t level, const tc_request_t *req,
                      const char *fmt, ...) {
     tc_log_record_t record = { .level = level, .logger = logger, .request = req };
-    if (!tc__log_wanted(level) || !is_message_level(level))
+    tc__log_sink_t to;
+    if (!find_sink(level, req, &to))
         return;
     if (!tc__log_limit_take(limit, uv_hrtime() / 1000000000, &record.suppressed))
         return;
     va_list args;
     va_start(args, fmt);
-    write_record(record, fmt, args);
+    write_record(record, &to, fmt, args);
     va_end(args);
 }
 

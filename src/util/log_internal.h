@@ -14,7 +14,7 @@
 
 extern _Atomic int tc__log_level_now;
 
-/* Is a message of that level wanted by anybody? Cheap: for not formatting in vain. */
+/* Is a message of that level wanted by the process? Cheap: for not formatting in vain. */
 static inline bool tc__log_wanted(tc_log_level_t level) {
     return (int)level >= atomic_load_explicit(&tc__log_level_now, memory_order_relaxed);
 }
@@ -41,7 +41,15 @@ bool tc__log_limit_take(tc__log_limit_t *limit, uint64_t second, uint64_t *suppr
 /* Write `text` with control bytes, backslashes and invalid UTF-8 as \xNN; as the functions of escape.h count. */
 size_t tc__log_escape(char *out, size_t size, tc_bytes_t text);
 
-/* A callback and level of a tc_application_t's own can be layered by the web layer: the process's sink. */
-void tc__log_emit(const tc_log_record_t *record);
+/* Where messages go, and from which level on. */
+typedef struct {
+    tc_log_level_t level;
+    tc_log_cb cb; /* NULL: nowhere */
+    void *user_data;
+} tc__log_sink_t;
+
+/* What is about a request goes where its application wants it: `choose` changes the process's *sink to that. It is called
+ * from any thread. Requests belong to the web layer, which sets this when there is a first application. */
+void tc__log_set_request_sink(void (*choose)(const tc_request_t *req, tc__log_sink_t *sink));
 
 #endif

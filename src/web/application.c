@@ -324,6 +324,8 @@ tc_router_t *tc_application_host(tc_application_t *app, const char *host_pattern
     if (!parent)
         return NULL;
     int err = check_open(app, "tc_application_host");
+    if (err == 0 && !host_pattern)
+        err = tc__misuse(TC_EINVAL, "tc_application_host: the host is NULL; \"*\" is all hosts");
     tc__host_rule_t *host = err == 0 ? tc__routes_host(app->routes, host_pattern, &err) : NULL;
     if (host)
         err = new_group(&router, parent, host, "", NULL);
@@ -379,6 +381,7 @@ tc_application_t *tc_application_new(const tc_application_options_t *options) {
     if (!app)
         return NULL;
     atomic_init(&app->refs, 1);
+    tc__log_set_request_sink(tc__request_choose_log);
     if (tc__routes_new(&app->routes) == 0)
         keep_error(app, apply_options(app, options));
     if (app->routers)
@@ -439,7 +442,19 @@ int tc_application_own(tc_application_t *app, void *data, tc_free_fn free_data) 
     return 0;
 }
 
+static tc_log_level_t effective_level(const tc_application_t *app) {
+    tc_log_level_t level = app->log_level ? app->log_level : tc_log_level();
+    return app->debug && level > TC_LOG_INFO ? TC_LOG_INFO : level;
+}
+
 bool tc__application_logs_access(const tc_application_t *app) {
-    tc_log_level_t level = app->debug ? TC_LOG_DEBUG : app->log_level ? app->log_level : tc_log_level();
-    return level <= TC_LOG_INFO;
+    return effective_level(app) <= TC_LOG_INFO;
+}
+
+void tc__application_choose_log(const tc_application_t *app, tc__log_sink_t *sink) {
+    sink->level = effective_level(app);
+    if (app->log) {
+        sink->cb = app->log;
+        sink->user_data = app->log_data;
+    }
 }

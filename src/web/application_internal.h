@@ -9,6 +9,7 @@
 #include <tornadoc/web.h>
 
 #include "http/exchange_internal.h"
+#include "util/log_internal.h"
 #include "web/router_internal.h"
 
 enum { TC__MAX_GROUPS = 8 }; /* bases above a handler, the application's included */
@@ -56,8 +57,8 @@ tc_request_fn tc__endpoint_method(const tc__endpoint_t *endpoint, tc__method_t m
 /* Are access lines wanted of this application? */
 bool tc__application_logs_access(const tc_application_t *app);
 
-/* Log about a request by its application's level and callback. */
-void tc__request_log(const tc_request_t *req, const char *logger, tc_log_level_t level, const char *fmt, ...)
-    TC_PRINTF(4, 5);
+/* Where messages about its requests go: *sink is the process's, and is changed to the application's own. */
+void tc__application_choose_log(const tc_application_t *app, tc__log_sink_t *sink);
+void tc__request_choose_log(const tc_request_t *req, tc__log_sink_t *sink);
 
 #endif

@@ -29,6 +29,10 @@ static tc_log_level_t level_of_status(int status) {
     return status < 400 ? TC_LOG_INFO : status < 500 ? TC_LOG_WARNING : TC_LOG_ERROR;
 }
 
+void tc__request_choose_log(const tc_request_t *req, tc__log_sink_t *sink) {
+    tc__application_choose_log(req->app, sink);
+}
+
 /* As Tornado writes it: "200 GET /path?query (127.0.0.1) 0.35ms". */
 static void log_access(tc_request_t *req) {
     if (req->start_ns == 0)

@@ -146,18 +146,25 @@ static void errno_stays(void **state) {
     errno = ENOSPC;
     tc_logf(NULL, TC_LOG_ERROR, "x");
     assert_int_equal(errno, ENOSPC);
-    tc_log_record_t record = { .level = TC_LOG_ERROR, .logger = TC__LOG_GENERAL, .message = "x" };
-    tc__log_emit(&record);
-    assert_int_equal(errno, ENOSPC);
 }
 
-static void a_record_is_emitted_as_it_is(void **state) {
+static void choose_debug(const tc_request_t *req, tc__log_sink_t *sink) {
+    (void)req;
+    assert_int_equal(sink->level, tc_log_level());
+    sink->level = TC_LOG_DEBUG;
+}
+
+static void what_is_about_a_request_goes_where_that_wants_it(void **state) {
     (void)state;
-    tc_log_record_t record = { .level = TC_LOG_DEBUG, .logger = "mine", .message = "a\\b", .suppressed = 3 };
-    tc__log_emit(&record);
-    assert_string_equal(seen.message, "a\\b");
-    assert_string_equal(seen.record.logger, "mine");
-    assert_int_equal(seen.record.suppressed, 3);
+    const tc_request_t *req = (const tc_request_t *)state; /* nobody looks at it */
+    tc__log_set_request_sink(choose_debug);
+    tc_logf(req, TC_LOG_DEBUG, "of a request");
+    assert_string_equal(seen.message, "of a request");
+    tc_logf(NULL, TC_LOG_DEBUG, "of the process");
+    assert_string_equal(seen.message, "of a request");
+    tc__log_set_request_sink(NULL);
+    tc_logf(req, TC_LOG_DEBUG, "without a layer above");
+    assert_string_equal(seen.message, "of a request");
 }
 
 /* ---- Escaping ---- */
@@ -442,7 +449,7 @@ int main(void) {
         cmocka_unit_test_setup(without_a_callback_messages_go_nowhere, keep_records),
         cmocka_unit_test_setup(a_callback_that_logs_does_not_call_itself, keep_records),
         cmocka_unit_test_setup(errno_stays, keep_records),
-        cmocka_unit_test_setup(a_record_is_emitted_as_it_is, keep_records),
+        cmocka_unit_test_setup(what_is_about_a_request_goes_where_that_wants_it, keep_records),
         cmocka_unit_test(foreign_bytes_are_escaped),
         cmocka_unit_test(an_escaped_text_is_never_cut_within_a_character),
         cmocka_unit_test_setup(a_message_is_escaped_as_a_whole, keep_records),
