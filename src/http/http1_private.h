@@ -59,7 +59,7 @@ struct tc__http1connection {
     tc__list_t node;
     tc__timer_t timer;            /* armed for `deadline` or sooner; looked at when it fires, so that moving it costs nothing */
     uint64_t deadline;            /* TC_FOREVER: none */
-    size_t queued;                /* output at the last look of the timer; lingering: bytes still accepted */
+    size_t queued;                /* output at the last look of the timer and added since; lingering: bytes still accepted */
     tc__address_t peer;
     uint8_t state;
     uint8_t skipped;              /* empty lines' bytes before a request */

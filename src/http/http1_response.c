@@ -349,7 +349,11 @@ static int write_more(tc__exchange_t *exchange, const tc__segment_t *body, size_
         return TC_EALREADY;
     }
     tc__iostream_cork(connection->stream);
+    size_t before = tc__iostream_queued(connection->stream);
     int err = send_body(connection, body, count, total_len(body, count), last);
+    size_t after = tc__iostream_queued(connection->stream);
+    if (connection->queued > 0 && after > before)
+        connection->queued += after - before; /* what is added is not what the client did not take */
     return settle(connection, err, last);
 }
 

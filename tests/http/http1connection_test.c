@@ -1,0 +1,708 @@
+/*
+ * http1connection_test.c - what becomes of a connection in time, and when its client leaves: deadlines, lingering, half
+ * closes, resets, on a clock that the test moves and on streams in memory. (What the bytes mean: tests/wire.)
+ */
+#include "async/async_test.h"
+
+#include <tornadoc/web.h>
+
+#include "http/httpserver_internal.h"
+#include "net/iostream_struct_internal.h"
+
+#define HEAD "Host: a\r\n\r\n"
+
+/* ---- The client's end ---- */
+
+typedef struct {
+    tc_iostream_t *stream, *server_end; /* NULL: closed; the server's may be gone already */
+    char in[65536];                     /* what came, NUL behind it */
+    size_t len, total;
+    bool eof, closed;
+    int err;
+} peer_t;
+
+static size_t on_data(tc_iostream_t *stream, void *self, tc_bytes_t bytes) {
+    (void)stream;
+    peer_t *peer = self;
+    size_t room = sizeof(peer->in) - 1 - peer->len, len = bytes.len < room ? bytes.len : room;
+    memcpy(peer->in + peer->len, bytes.data, len);
+    peer->len += len;
+    peer->total += bytes.len;
+    return bytes.len;
+}
+
+static void on_hangup(tc_iostream_t *stream, void *self) {
+    (void)stream, (void)self;
+}
+
+static void on_eof(tc_iostream_t *stream, void *self) {
+    (void)stream;
+    ((peer_t *)self)->eof = true;
+}
+
+static void on_closed(tc_iostream_t *stream, void *self, int err) {
+    (void)stream;
+    peer_t *peer = self;
+    peer->stream = NULL;
+    peer->closed = true;
+    peer->err = err;
+}
+
+static const tc__stream_sink_t sink = { on_data, on_hangup, on_eof, on_hangup, on_closed };
+
+/* ---- The server ---- */
+
+static tc_ioloop_t *loop;
+static tc_httpserver_t *server;
+static peer_t peers[8];
+static int peer_count;
+static tc_deferred_t *token;
+
+static void let_pass(uint64_t ms) {
+    tc__ioloop_advance(loop, ms);
+}
+
+static peer_t *connect_peer(void) {
+    peer_t *peer = &peers[peer_count++];
+    tc__address_t address = { .family = AF_INET, .bytes = { 127, 0, 0, 1 } };
+    memset(peer, 0, sizeof(*peer));
+    assert_int_equal(tc_iostream_pair(&peer->stream, &peer->server_end, loop, NULL), 0);
+    tc__iostream_set_sink(peer->stream, &sink, peer);
+    tc__iostream_resume(peer->stream);
+    tc__httpserver_add_stream(server, peer->server_end, &address);
+    let_pass(0);
+    return peer;
+}
+
+static void say_bytes(peer_t *peer, const char *bytes, size_t len) {
+    if (peer->stream)
+        tc_iostream_write(peer->stream, tc_bytes(bytes, len), NULL, NULL);
+    let_pass(0);
+}
+
+static void say(peer_t *peer, const char *text) {
+    say_bytes(peer, text, strlen(text));
+}
+
+static const char *heard(peer_t *peer) {
+    peer->in[peer->len] = '\0';
+    return peer->in;
+}
+
+#define assert_heard(peer, text) assert_non_null(strstr(heard(peer), text))
+
+static void leave(peer_t *peer) {
+    if (peer->stream)
+        tc__iostream_abort(peer->stream);
+    let_pass(0);
+}
+
+static int start_server(void **state) {
+    int err = with_virtual_loop(state);
+    loop = *state;
+    peer_count = 0;
+    token = NULL;
+    return err;
+}
+
+static void serve(const tc_request_handler_t *handler, const tc_httpserver_options_t *options) {
+    tc_application_t *app = tc_application_new(NULL);
+    tc_application_add(app, "/", handler, NULL);
+    assert_int_equal(tc_httpserver_new(&server, loop, app, options), 0);
+    tc_application_free(app);
+}
+
+static int stop_server(void **state) {
+    for (int i = 0; i < peer_count; i++)
+        leave(&peers[i]);
+    tc_httpserver_free(server);
+    server = NULL;
+    let_pass(0);
+    return free_loop(state);
+}
+
+#define TEST_SERVER(test) cmocka_unit_test_setup_teardown(test, start_server, stop_server)
+
+/* ---- Handlers that note ---- */
+
+static void note_close(tc_request_t *req) {
+    (void)req;
+    note("left");
+}
+
+static void note_finish(tc_request_t *req, int err) {
+    (void)req;
+    note("finish:%s", err == 0 ? "sent" : err == TC_ETIMEDOUT ? "late" : "cut");
+}
+
+static int hello(tc_request_t *req) {
+    note("hello");
+    return tc_write(req, "hello");
+}
+
+static int wait_for_token(tc_request_t *req) {
+    note("wait");
+    token = tc_defer(req);
+    return TC_DETACH;
+}
+
+static int answer_late(tc_request_t *req, void *arg) {
+    (void)arg;
+    return tc_write(req, "late");
+}
+
+static int go_on(tc_request_t *req, void *arg) {
+    (void)req, (void)arg;
+    return 0;
+}
+
+static void release_token(tc_deferred_fn fn) {
+    tc_deferred_t *it = token;
+    token = NULL;
+    assert_int_equal(tc_deferred_post(it, fn, NULL), 0);
+    tc_deferred_unref(it);
+    let_pass(0);
+}
+
+static int wait_with_chunk(tc_request_t *req, tc_bytes_t chunk) {
+    note("chunk:%d", (int)chunk.len);
+    token = tc_defer(req);
+    return TC_DETACH;
+}
+
+static int a_lot(tc_request_t *req) {
+    static char text[1024 * 1024];
+    memset(text, 'x', sizeof(text));
+    return tc_write_borrowed(req, tc_bytes(text, sizeof(text)));
+}
+
+#define NOTED .on_connection_close = note_close, .on_finish = note_finish
+
+static const tc_request_handler_t simple = { .get = hello, .post = hello, NOTED };
+static const tc_request_handler_t waiting = { .get = wait_for_token, .post = wait_for_token, NOTED };
+static const tc_request_handler_t lavish = { .get = a_lot, .post = a_lot, NOTED };
+
+/* ---- Deadlines ---- */
+
+static void an_idle_connection_is_closed_after_75_seconds(void **state) {
+    (void)state;
+    serve(&simple, NULL);
+    peer_t *peer = connect_peer();
+    say(peer, "GET / HTTP/1.1\r\n" HEAD);
+    assert_string_equal(noted(), "hello finish:sent");
+    let_pass(74999);
+    assert_false(peer->eof);
+    size_t before = peer->len;
+    let_pass(1);
+    assert_true(peer->eof);
+    assert_int_equal(peer->len, before);
+    assert_int_equal(tc_httpserver_connections(server), 0);
+}
+
+static void each_request_gives_an_idle_connection_its_time_anew(void **state) {
+    (void)state;
+    serve(&simple, NULL);
+    peer_t *peer = connect_peer();
+    for (int i = 0; i < 4; i++) {
+        say(peer, "GET / HTTP/1.1\r\n" HEAD);
+        let_pass(74999);
+        assert_false(peer->eof);
+    }
+    let_pass(1);
+    assert_true(peer->eof);
+    noted();
+}
+
+static void a_client_that_never_speaks_is_closed_after_20_seconds(void **state) {
+    (void)state;
+    serve(&simple, NULL);
+    peer_t *peer = connect_peer();
+    let_pass(19999);
+    assert_false(peer->eof);
+    let_pass(1);
+    assert_true(peer->eof);
+    assert_int_equal(peer->len, 0);
+}
+
+static void a_head_has_20_seconds_however_its_bytes_come(void **state) {
+    (void)state;
+    serve(&simple, NULL);
+    peer_t *peer = connect_peer();
+    say(peer, "GET / HTTP/1.1\r\nX-Test: ");
+    for (int i = 0; i < 19; i++) {
+        let_pass(1000);
+        say(peer, "x");
+    }
+    let_pass(999);
+    assert_int_equal(peer->len, 0);
+    let_pass(1);
+    assert_heard(peer, "HTTP/1.1 408 Request Timeout\r\n");
+    assert_heard(peer, "\r\nConnection: close\r\n");
+    assert_true(peer->eof);
+    assert_logged("408");
+}
+
+static void the_time_of_a_second_head_begins_with_its_first_byte(void **state) {
+    (void)state;
+    serve(&simple, NULL);
+    peer_t *peer = connect_peer();
+    say(peer, "GET / HTTP/1.1\r\n" HEAD);
+    let_pass(60000);
+    say(peer, "G");
+    peer->len = 0;
+    let_pass(19999);
+    assert_int_equal(peer->len, 0);
+    let_pass(1);
+    assert_heard(peer, "HTTP/1.1 408 ");
+    assert_logged("408");
+    noted();
+}
+
+static void a_body_that_is_silent_for_30_seconds_is_refused(void **state) {
+    (void)state;
+    serve(&simple, NULL);
+    peer_t *peer = connect_peer();
+    say(peer, "POST / HTTP/1.1\r\nContent-Length: 5\r\n" HEAD "h");
+    let_pass(29999);
+    say(peer, "e");
+    let_pass(29999);
+    assert_int_equal(peer->len, 0);
+    let_pass(1);
+    assert_heard(peer, "HTTP/1.1 408 ");
+    assert_heard(peer, "\r\nConnection: close\r\n");
+    assert_true(peer->eof);
+    assert_string_equal(noted(), "finish:sent");
+    assert_logged("408");
+}
+
+static void chunk_lines_are_no_bytes_of_a_body(void **state) {
+    (void)state;
+    serve(&simple, NULL);
+    peer_t *peer = connect_peer();
+    say(peer, "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" HEAD "5;x=");
+    for (int i = 0; i < 29; i++) {
+        let_pass(1000);
+        say(peer, "x");
+    }
+    assert_int_equal(peer->len, 0);
+    let_pass(1000);
+    assert_heard(peer, "HTTP/1.1 408 ");
+    assert_logged("408");
+    noted();
+}
+
+static const tc_request_handler_t streaming = {
+    .body = TC_BODY_STREAM, .data_received = wait_with_chunk, .post = hello, NOTED
+};
+
+static void time_in_which_we_do_not_read_does_not_count(void **state) {
+    (void)state;
+    serve(&streaming, NULL);
+    peer_t *peer = connect_peer();
+    say(peer, "POST / HTTP/1.1\r\nContent-Length: 2\r\n" HEAD "a");
+    assert_string_equal(noted(), "chunk:1");
+    let_pass(59999); /* the handler's, not the client's */
+    release_token(go_on);
+    let_pass(29999);
+    assert_int_equal(peer->len, 0);
+    say(peer, "b");
+    assert_string_equal(noted(), "chunk:1");
+    let_pass(1000000);
+    release_token(go_on);
+    assert_string_equal(noted(), "hello finish:sent");
+    assert_heard(peer, "HTTP/1.1 200 OK\r\n");
+}
+
+static void a_handler_may_take_its_time(void **state) {
+    (void)state;
+    serve(&waiting, NULL);
+    peer_t *peer = connect_peer();
+    say(peer, "GET / HTTP/1.1\r\n" HEAD);
+    let_pass(10 * 3600 * 1000);
+    assert_int_equal(peer->len, 0);
+    release_token(answer_late);
+    assert_heard(peer, "\r\n\r\nlate");
+    assert_string_equal(noted(), "wait finish:sent");
+}
+
+static void a_handler_with_a_timeout_is_answered_for_by_503(void **state) {
+    (void)state;
+    tc_request_handler_t handler = waiting;
+    handler.timeout_ms = 5000;
+    serve(&handler, NULL);
+    peer_t *peer = connect_peer();
+    say(peer, "GET / HTTP/1.1\r\n" HEAD);
+    let_pass(4999);
+    assert_int_equal(peer->len, 0);
+    let_pass(1);
+    assert_heard(peer, "HTTP/1.1 503 ");
+    assert_logged("5000 ms");
+    assert_string_equal(noted(), "wait");
+    tc_deferred_unref(token);
+    let_pass(0);
+    assert_string_equal(noted(), "finish:late");
+    say(peer, "GET / HTTP/1.1\r\n" HEAD); /* the connection is not to blame */
+    assert_string_equal(noted(), "wait");
+    release_token(answer_late);
+    assert_heard(peer, "\r\n\r\nlate");
+    noted();
+}
+
+static void a_client_that_takes_nothing_for_60_seconds_is_cut(void **state) {
+    (void)state;
+    serve(&lavish, NULL);
+    peer_t *peer = connect_peer();
+    tc__memory_set_window(peer->server_end, 1000);
+    tc__iostream_pause(peer->stream);
+    say(peer, "GET / HTTP/1.1\r\n" HEAD);
+    let_pass(59999);
+    assert_string_equal(noted(), "");
+    let_pass(60001);
+    assert_string_equal(noted(), "finish:cut");
+    assert_int_equal(tc_httpserver_connections(server), 0);
+}
+
+static void a_client_that_takes_a_little_now_and_then_is_not_cut(void **state) {
+    (void)state;
+    serve(&lavish, NULL);
+    peer_t *peer = connect_peer();
+    tc__memory_set_window(peer->server_end, 1000);
+    tc__iostream_pause(peer->stream);
+    say(peer, "GET / HTTP/1.1\r\n" HEAD);
+    for (size_t i = 0; i < 20; i++) {
+        let_pass(59000);
+        tc__memory_set_window(peer->server_end, 1000 * (i + 2));
+    }
+    assert_string_equal(noted(), "");
+    tc__memory_set_window(peer->server_end, 2000000);
+    tc__iostream_resume(peer->stream);
+    let_pass(0);
+    assert_string_equal(noted(), "finish:sent");
+}
+
+/* Writes a little for ever, whether or not the client keeps up. */
+static int drip(tc_request_t *req, tc_future_t *future, void *arg) {
+    (void)future, (void)arg;
+    tc_write(req, "0123456789");
+    TC_TRY(tc_flush(req));
+    return tc_then(req, tc_sleep(tc_loop(req), 1000), drip, NULL);
+}
+
+static int begin_dripping(tc_request_t *req) {
+    char text[100000];
+    memset(text, 'x', sizeof(text));
+    tc_write_bytes(req, tc_bytes(text, sizeof(text)));
+    return drip(req, NULL, NULL);
+}
+
+static void a_client_that_takes_as_much_as_is_written_is_not_cut(void **state) {
+    (void)state;
+    serve(&(tc_request_handler_t){ .get = begin_dripping, NOTED }, NULL);
+    peer_t *peer = connect_peer();
+    tc__memory_set_window(peer->server_end, 15); /* a chunk of the drip, once a second */
+    tc__iostream_pause(peer->stream);
+    say(peer, "GET / HTTP/1.1\r\n" HEAD);
+    for (size_t i = 0; i < 300; i++) {
+        let_pass(1000);
+        tc__memory_set_window(peer->server_end, 15 * (i + 2));
+    }
+    assert_string_equal(noted(), "");
+    tc__iostream_resume(peer->stream);
+    let_pass(0);
+    assert_true(peer->total >= 300 * 15);
+}
+
+static void a_client_that_takes_nothing_of_what_is_written_is_cut(void **state) {
+    (void)state;
+    serve(&(tc_request_handler_t){ .get = begin_dripping, NOTED }, NULL);
+    peer_t *peer = connect_peer();
+    tc__memory_set_window(peer->server_end, 15);
+    tc__iostream_pause(peer->stream);
+    say(peer, "GET / HTTP/1.1\r\n" HEAD);
+    let_pass(121000);
+    assert_string_equal(noted(), "left finish:cut");
+}
+
+/* ---- Lingering ---- */
+
+static int forbid(tc_request_t *req) {
+    return tc_http_error(req, 403, NULL);
+}
+
+static const tc_request_handler_t forbidden = { .admit = forbid, .post = hello, .get = hello };
+
+static void a_client_that_goes_on_sending_is_closed_after_two_seconds(void **state) {
+    (void)state;
+    serve(&forbidden, NULL);
+    peer_t *peer = connect_peer();
+    say(peer, "POST / HTTP/1.1\r\nContent-Length: 1000000\r\n" HEAD "x");
+    assert_heard(peer, "HTTP/1.1 403 ");
+    assert_true(peer->eof);
+    assert_int_equal(tc_httpserver_connections(server), 1);
+    let_pass(1999);
+    say(peer, "x");
+    assert_int_equal(tc_httpserver_connections(server), 1);
+    let_pass(1);
+    assert_int_equal(tc_httpserver_connections(server), 0);
+}
+
+static void a_client_that_sends_too_much_is_closed_at_once(void **state) {
+    static char bytes[32 * 1024];
+    (void)state;
+    serve(&forbidden, NULL);
+    peer_t *peer = connect_peer();
+    say(peer, "POST / HTTP/1.1\r\nContent-Length: 100000000\r\n" HEAD);
+    for (int i = 0; i < 7; i++)
+        say_bytes(peer, bytes, sizeof(bytes));
+    assert_int_equal(tc_httpserver_connections(server), 1);
+    say_bytes(peer, bytes, sizeof(bytes));
+    assert_int_equal(tc_httpserver_connections(server), 0);
+}
+
+static void a_client_that_ends_is_closed_at_once(void **state) {
+    (void)state;
+    serve(&forbidden, NULL);
+    peer_t *peer = connect_peer();
+    say(peer, "POST / HTTP/1.1\r\nContent-Length: 1000000\r\n" HEAD);
+    assert_true(peer->eof);
+    tc_iostream_shutdown(peer->stream);
+    let_pass(0);
+    assert_int_equal(tc_httpserver_connections(server), 0);
+}
+
+static void an_answer_is_not_cut_short_by_lingering(void **state) {
+    (void)state;
+    serve(&simple, NULL);
+    peer_t *peer = connect_peer();
+    tc__memory_set_window(peer->server_end, 10);
+    tc__iostream_pause(peer->stream);
+    say(peer, "GET  / HTTP/1.1\r\n" HEAD); /* refused; the answer is more than fits */
+    let_pass(30000);
+    tc__memory_set_window(peer->server_end, 10000);
+    tc__iostream_resume(peer->stream);
+    let_pass(0);
+    assert_heard(peer, "400: Bad Request</body></html>");
+    assert_true(peer->eof);
+    let_pass(2000);
+    assert_int_equal(tc_httpserver_connections(server), 0);
+    assert_logged("400");
+}
+
+/* ---- Clients that leave ---- */
+
+static void an_answer_is_delivered_to_a_client_that_has_ended(void **state) {
+    (void)state;
+    serve(&waiting, NULL);
+    peer_t *peer = connect_peer();
+    say(peer, "GET / HTTP/1.1\r\n" HEAD);
+    tc_iostream_shutdown(peer->stream);
+    let_pass(0);
+    assert_string_equal(noted(), "wait left");
+    let_pass(1000);
+    release_token(answer_late);
+    assert_heard(peer, "\r\n\r\nlate");
+    assert_string_equal(noted(), "finish:sent");
+    assert_true(peer->eof);
+    assert_int_equal(tc_httpserver_connections(server), 0);
+}
+
+static void all_that_a_client_asked_before_its_end_is_answered(void **state) {
+    (void)state;
+    serve(&waiting, NULL);
+    peer_t *peer = connect_peer();
+    tc_iostream_write(peer->stream, tc_str("GET / HTTP/1.1\r\n" HEAD "GET / HTTP/1.1\r\n" HEAD "GET /"), NULL, NULL);
+    tc_iostream_shutdown(peer->stream);
+    let_pass(0);
+    assert_string_equal(noted(), "wait left");
+    release_token(answer_late);
+    assert_string_equal(noted(), "wait left finish:sent");
+    release_token(answer_late);
+    assert_string_equal(noted(), "finish:sent");
+    assert_true(peer->eof);
+    assert_int_equal(tc_httpserver_connections(server), 0);
+}
+
+static void a_client_that_ends_while_it_is_admitted_is_told_of(void **state) {
+    (void)state;
+    serve(&(tc_request_handler_t){ .admit = wait_for_token, .get = hello, NOTED }, NULL);
+    peer_t *peer = connect_peer();
+    say(peer, "GET / HTTP/1.1\r\n" HEAD);
+    tc_iostream_shutdown(peer->stream);
+    let_pass(0);
+    assert_string_equal(noted(), "wait left");
+    release_token(go_on);
+    assert_string_equal(noted(), "hello finish:sent");
+    assert_heard(peer, "\r\n\r\nhello");
+}
+
+static void a_client_that_ends_within_its_request_gets_no_answer(void **state) {
+    static const char *const parts[] = { "GET /", "GET / HTTP/1.1\r\nHost: a\r\n",
+                                         "POST / HTTP/1.1\r\nContent-Length: 5\r\n" HEAD "hel",
+                                         "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" HEAD
+                                         "5\r\nhello\r\n0\r\n" };
+    (void)state;
+    serve(&simple, NULL);
+    for (size_t i = 0; i < COUNT(parts); i++) {
+        peer_t *peer = connect_peer();
+        say(peer, parts[i]);
+        tc_iostream_shutdown(peer->stream);
+        let_pass(0);
+        assert_int_equal(peer->len, 0);
+        assert_int_equal(tc_httpserver_connections(server), 0);
+        assert_string_equal(noted(), i < 2 ? "" : "left finish:cut");
+    }
+}
+
+static void a_reset_ends_a_connection_in_every_state(void **state) {
+    static const struct {
+        const char *text, *notes;
+    } cases[] = {
+        { "", "" },
+        { "GET / HTTP/1.1\r\nHo", "" },
+        { "POST / HTTP/1.1\r\nContent-Length: 5\r\n" HEAD, "left finish:cut" },
+        { "POST / HTTP/1.1\r\nContent-Length: 5\r\n" HEAD "hel", "left finish:cut" },
+        { "GET / HTTP/1.1\r\n" HEAD, "wait left" },
+        { "GET / HTTP/1.1\r\n" HEAD "GET / HTTP/1.1\r\n" HEAD "GET /", "wait left" },
+        { "GET  / HTTP/1.1\r\n" HEAD, "" },
+    };
+    (void)state;
+    serve(&waiting, NULL);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        peer_t *peer = connect_peer();
+        say(peer, cases[i].text);
+        leave(peer);
+        assert_string_equal(noted(), cases[i].notes);
+        assert_int_equal(tc_httpserver_connections(server), 0);
+        if (token)
+            release_token(answer_late);
+        if (strstr(cases[i].notes, "wait"))
+            assert_string_equal(noted(), "finish:cut");
+        assert_string_equal(noted(), "");
+    }
+    assert_logged("400");
+}
+
+static void a_reset_while_an_answer_is_queued_is_told(void **state) {
+    (void)state;
+    serve(&lavish, NULL);
+    peer_t *peer = connect_peer();
+    tc__memory_set_window(peer->server_end, 1000);
+    tc__iostream_pause(peer->stream);
+    say(peer, "GET / HTTP/1.1\r\n" HEAD);
+    assert_string_equal(noted(), "");
+    leave(peer);
+    const char *notes = noted();
+    assert_non_null(strstr(notes, "finish:cut"));
+    assert_int_equal(tc_httpserver_connections(server), 0);
+}
+
+static void a_send_that_fails_ends_the_connection(void **state) {
+    (void)state;
+    serve(&waiting, NULL);
+    peer_t *peer = connect_peer();
+    say(peer, "GET / HTTP/1.1\r\n" HEAD);
+    tc__memory_fail_send(peer->server_end, EPIPE);
+    release_token(answer_late);
+    let_pass(0);
+    assert_non_null(strstr(noted(), "finish:cut"));
+    assert_int_equal(tc_httpserver_connections(server), 0);
+}
+
+/* ---- The server's end inside its own callbacks ---- */
+
+static void free_server(tc_request_t *req, int err) {
+    (void)req, (void)err;
+    note("finish");
+    tc_httpserver_free(server);
+    server = NULL;
+}
+
+static void a_server_freed_in_on_finish_handles_nothing_more(void **state) {
+    (void)state;
+    serve(&(tc_request_handler_t){ .get = hello, .on_finish = free_server }, NULL);
+    peer_t *peer = connect_peer();
+    say(peer, "GET / HTTP/1.1\r\n" HEAD "GET / HTTP/1.1\r\n" HEAD);
+    assert_string_equal(noted(), "hello finish");
+}
+
+static int free_server_in_handler(tc_request_t *req) {
+    note("get");
+    tc_httpserver_free(server);
+    server = NULL;
+    return tc_write(req, "hello");
+}
+
+static void a_server_freed_in_a_handler_handles_nothing_more(void **state) {
+    (void)state;
+    serve(&(tc_request_handler_t){ .get = free_server_in_handler }, NULL);
+    peer_t *peer = connect_peer(), *other = connect_peer();
+    say(other, "GET /");
+    say(peer, "GET / HTTP/1.1\r\n" HEAD "GET / HTTP/1.1\r\n" HEAD);
+    assert_string_equal(noted(), "get");
+    assert_int_equal(other->len, 0);
+}
+
+static int free_server_with_chunk(tc_request_t *req, tc_bytes_t chunk) {
+    (void)req, (void)chunk;
+    note("chunk");
+    tc_httpserver_free(server);
+    server = NULL;
+    return 0;
+}
+
+static void a_server_freed_with_a_chunk_handles_nothing_more(void **state) {
+    (void)state;
+    serve(&(tc_request_handler_t){ .body = TC_BODY_STREAM, .data_received = free_server_with_chunk, .post = hello },
+          NULL);
+    peer_t *peer = connect_peer();
+    say(peer, "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" HEAD "1\r\na\r\n1\r\nb\r\n0\r\n\r\n");
+    assert_string_equal(noted(), "chunk");
+}
+
+static void a_server_freed_while_handlers_wait_leaves_them_their_requests(void **state) {
+    (void)state;
+    serve(&waiting, NULL);
+    peer_t *peer = connect_peer();
+    say(peer, "GET / HTTP/1.1\r\n" HEAD);
+    tc_httpserver_free(server);
+    server = NULL;
+    let_pass(0);
+    assert_string_equal(noted(), "wait left");
+    release_token(answer_late);
+    assert_string_equal(noted(), "finish:cut");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST_SERVER(an_idle_connection_is_closed_after_75_seconds),
+        TEST_SERVER(each_request_gives_an_idle_connection_its_time_anew),
+        TEST_SERVER(a_client_that_never_speaks_is_closed_after_20_seconds),
+        TEST_SERVER(a_head_has_20_seconds_however_its_bytes_come),
+        TEST_SERVER(the_time_of_a_second_head_begins_with_its_first_byte),
+        TEST_SERVER(a_body_that_is_silent_for_30_seconds_is_refused),
+        TEST_SERVER(chunk_lines_are_no_bytes_of_a_body),
+        TEST_SERVER(time_in_which_we_do_not_read_does_not_count),
+        TEST_SERVER(a_handler_may_take_its_time),
+        TEST_SERVER(a_handler_with_a_timeout_is_answered_for_by_503),
+        TEST_SERVER(a_client_that_takes_nothing_for_60_seconds_is_cut),
+        TEST_SERVER(a_client_that_takes_a_little_now_and_then_is_not_cut),
+        TEST_SERVER(a_client_that_takes_as_much_as_is_written_is_not_cut),
+        TEST_SERVER(a_client_that_takes_nothing_of_what_is_written_is_cut),
+        TEST_SERVER(a_client_that_goes_on_sending_is_closed_after_two_seconds),
+        TEST_SERVER(a_client_that_sends_too_much_is_closed_at_once),
+        TEST_SERVER(a_client_that_ends_is_closed_at_once),
+        TEST_SERVER(an_answer_is_not_cut_short_by_lingering),
+        TEST_SERVER(an_answer_is_delivered_to_a_client_that_has_ended),
+        TEST_SERVER(all_that_a_client_asked_before_its_end_is_answered),
+        TEST_SERVER(a_client_that_ends_while_it_is_admitted_is_told_of),
+        TEST_SERVER(a_client_that_ends_within_its_request_gets_no_answer),
+        TEST_SERVER(a_reset_ends_a_connection_in_every_state),
+        TEST_SERVER(a_reset_while_an_answer_is_queued_is_told),
+        TEST_SERVER(a_send_that_fails_ends_the_connection),
+        TEST_SERVER(a_server_freed_in_on_finish_handles_nothing_more),
+        TEST_SERVER(a_server_freed_in_a_handler_handles_nothing_more),
+        TEST_SERVER(a_server_freed_with_a_chunk_handles_nothing_more),
+        TEST_SERVER(a_server_freed_while_handlers_wait_leaves_them_their_requests),
+    };
+    return cmocka_run_group_tests_name("http1connection", tests, watch_everything, NULL);
+}
