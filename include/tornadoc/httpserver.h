@@ -27,8 +27,8 @@ typedef struct {
     size_t output_mark;           /**< above it tc_writable is false; default 1 MiB */
     size_t max_connections;       /**< then accepting pauses; default from RLIMIT_NOFILE, less a reserve */
     uint64_t idle_timeout_ms;     /**< between two requests of a connection; default 75,000 */
-    uint64_t header_timeout_ms;   /**< from the first byte to the complete header block, and for the first byte of a new
-                                       connection; default 20,000; then 408 */
+    uint64_t header_timeout_ms;   /**< from the first byte to the complete header block, then 408; a new connection that
+                                       stays silent as long is closed; default 20,000 */
     uint64_t body_timeout_ms;     /**< without a byte of the body; default 30,000; then 408 */
     uint64_t write_timeout_ms;    /**< without the client taking a byte; default 60,000; then the connection is aborted */
     bool no_keep_alive;           /**< one request per connection */

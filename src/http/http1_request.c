@@ -302,8 +302,8 @@ static bool wants_keep_alive(const tc__server_request_t *request) {
     if (!field)
         return request->http_minor > 0;
     if (!tc__headers_repeated(&request->headers, TC__HEADER_CONNECTION) &&
-        tc__bytes_equal_nocase(tc_bytes(field->value, field->value_len), tc_str("keep-alive")))
-        return true; /* what browsers say */
+        tc__header_id(field->value, field->value_len) == TC__HEADER_KEEP_ALIVE)
+        return true; /* what browsers say, and a name that is quickly known */
     if (tc__headers_list_has(&request->headers, TC__HEADER_CONNECTION, "close"))
         return false;
     return request->http_minor > 0 || tc__headers_list_has(&request->headers, TC__HEADER_CONNECTION, "keep-alive");
