@@ -70,7 +70,7 @@ void wire_turn(wire_client_t *client, tc_ioloop_t *loop) {
         receive(client);
 }
 
-bool wire_wait(wire_client_t *client, tc_ioloop_t *loop) {
+bool wire_wait_at_most(wire_client_t *client, tc_ioloop_t *loop, int ms) {
     size_t before = client->in_len;
     bool ended = client->eof || client->reset;
     wire_turn(client, loop);
@@ -79,11 +79,15 @@ bool wire_wait(wire_client_t *client, tc_ioloop_t *loop) {
     struct pollfd fds[] = { { .fd = client->fd, .events = POLLIN },
                             { .fd = uv_backend_fd(loop->uv), .events = POLLIN } };
     int timeout = uv_backend_timeout(loop->uv);
-    if (timeout < 0 || timeout > PATIENCE_MS)
-        timeout = PATIENCE_MS;
+    if (timeout < 0 || timeout > ms)
+        timeout = ms;
     int ready = poll(fds, 2, timeout);
     wire_turn(client, loop);
-    return ready > 0 || timeout < PATIENCE_MS;
+    return ready > 0 || timeout < ms;
+}
+
+bool wire_wait(wire_client_t *client, tc_ioloop_t *loop) {
+    return wire_wait_at_most(client, loop, PATIENCE_MS);
 }
 
 void wire_send(wire_client_t *client, tc_ioloop_t *loop, const char *data, size_t len) {

@@ -70,6 +70,7 @@ void wire_send(wire_client_t *client, tc_ioloop_t *loop, const char *data, size_
 void wire_turn(wire_client_t *client, tc_ioloop_t *loop);
 /* The same, after waiting for something to happen on either side. False: nothing did for seconds. */
 bool wire_wait(wire_client_t *client, tc_ioloop_t *loop);
+bool wire_wait_at_most(wire_client_t *client, tc_ioloop_t *loop, int ms);
 /* Close with a reset, so that no port is kept by the system. */
 void wire_disconnect(wire_client_t *client);
 
