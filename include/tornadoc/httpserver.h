@@ -56,7 +56,7 @@ typedef void (*tc_httpserver_cb)(tc_httpserver_t *server, int err, void *user_da
 /**
  * Stop accepting, close idle connections, let what runs end with `Connection: close`, cut the rest at the deadline; then
  * call `cb` (or NULL) on the loop: 0, or TC_ETIMEDOUT if something was cut. A second drain only moves the deadline
- * nearer; its `cb` is called as well.
+ * nearer; its `cb` is called as well. Once the server is freed, no `cb` runs any more.
  *
  * @return 0; TC_ENOMEM, TC_ECLOSED (the loop is gone): `cb` never runs
  */

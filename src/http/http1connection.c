@@ -361,6 +361,12 @@ tc__http1_local_t *tc__http1_local(tc_ioloop_t *loop) {
     return local;
 }
 
+void tc__http1_forget_params(tc_ioloop_t *loop) {
+    tc__http1_local_t *local = tc__ioloop_local(loop, TC__LOCAL_HTTP);
+    if (local)
+        local->prefix_params = NULL;
+}
+
 int tc__http1connection_new(tc__http1connection_t **out, tc_iostream_t *stream, const tc__http1_params_t *params,
                             const tc__address_t *peer, tc__list_t *connections) {
     tc__http1connection_t *connection =

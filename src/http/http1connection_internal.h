@@ -25,6 +25,9 @@ typedef struct {
 int tc__http1connection_new(tc__http1connection_t **out, tc_iostream_t *stream, const tc__http1_params_t *params,
                             const tc__address_t *peer, tc__list_t *connections);
 
+/* New params, perhaps where old ones were: what the loop keeps ready for those is made anew. */
+void tc__http1_forget_params(tc_ioloop_t *loop);
+
 /* Read the first bytes now. The connection may be gone after this. */
 void tc__http1connection_start(tc__http1connection_t *connection);
 

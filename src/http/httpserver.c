@@ -275,6 +275,7 @@ int tc__httpserver_new(tc_httpserver_t **out, tc_ioloop_t *loop, const tc_httpse
         unref(server);
         return err;
     }
+    tc__http1_forget_params(loop);
     server->self = self;
     server->free_self = free_self;
     *out = server;
