@@ -124,11 +124,12 @@ static void log_failure(const tc_request_t *req, int outcome) {
                 detailed ? req->kept_detail : "", req->headers_sent ? "; headers were sent, so the connection is cut" : "");
 }
 
+tc__log_limit_t tc__http_error_limit;
+
 /* Tornado logs an HTTPError that carries a message. Peers can provoke it, so its rate is limited. */
 static void log_http_error(const tc_request_t *req, int status) {
-    static tc__log_limit_t limit;
     if (req->error_message && req->error_status == status)
-        tc__log_limited(&limit, TC__LOG_GENERAL, TC_LOG_WARNING, req, "%d %s %s (%s): %s", status, req->in->method,
+        tc__log_limited(&tc__http_error_limit, TC__LOG_GENERAL, TC_LOG_WARNING, req, "%d %s %s (%s): %s", status, req->in->method,
                         req->in->uri, tc_remote_ip(req), req->error_message);
 }
 

@@ -119,6 +119,7 @@ int tc__request_keep_error(tc_request_t *req, int err);
 void tc__request_abort(tc_request_t *req);
 
 /* ---- request_error.c ---- */
+extern tc__log_limit_t tc__http_error_limit; /* of the lines about 400 to 599; tests set it back */
 void tc__request_fail(tc_request_t *req, int outcome);
 void tc__request_send_error(tc_request_t *req, int status);
 

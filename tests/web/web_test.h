@@ -16,6 +16,7 @@
 #include "async/async_test.h"
 #include "http/httpserver_internal.h"
 #include "net/iostream_internal.h"
+#include "web/request_internal.h"
 
 #define HANDLER(...) (&(tc_request_handler_t){ __VA_ARGS__ })
 #define FETCH(...) (&(tc_fetch_options_t){ __VA_ARGS__ })
@@ -77,6 +78,7 @@ static inline int watch_web(void **state) { /* of the group */
 static inline int begin_web(void **state) {
     (void)state;
     forget_log();
+    memset(&tc__http_error_limit, 0, sizeof(tc__http_error_limit));
     app = tc_application_new(NULL);
     return app ? 0 : -1;
 }
