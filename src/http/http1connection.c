@@ -208,6 +208,8 @@ static void next_request(tc__http1connection_t *connection) {
 
 void tc__http1_answered(tc__http1connection_t *connection) {
     tc__http1_message_t *message = connection->message;
+    if (connection->state >= TC__HTTP1_CLOSING) /* cut: what was answered is lost */
+        return;
     if (message->events & TC__EVENT_END) /* it was, before the delegate wanted to know */
         message->complete = true;
     if (message->persist && !message->complete) { /* answered early: read over the rest, then go on */

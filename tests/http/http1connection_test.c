@@ -642,6 +642,21 @@ static void a_server_freed_in_a_handler_handles_nothing_more(void **state) {
     assert_int_equal(other->len, 0);
 }
 
+static int free_server_after_answer(tc_request_t *req) {
+    a_lot(req);
+    tc_finish(req);
+    return free_server_in_handler(req);
+}
+
+static void an_answer_dropped_with_its_server_was_not_sent(void **state) {
+    (void)state;
+    serve(&(tc_request_handler_t){ .admit = free_server_after_answer, .get = hello, NOTED }, NULL);
+    peer_t *peer = connect_peer();
+    say(peer, "GET / HTTP/1.1\r\n" HEAD);
+    assert_string_equal(noted(), "get finish:cut");
+    assert_logged("after the answer was finished");
+}
+
 static int free_server_with_chunk(tc_request_t *req, tc_bytes_t chunk) {
     (void)req, (void)chunk;
     note("chunk");
@@ -701,6 +716,7 @@ int main(void) {
         TEST_SERVER(a_send_that_fails_ends_the_connection),
         TEST_SERVER(a_server_freed_in_on_finish_handles_nothing_more),
         TEST_SERVER(a_server_freed_in_a_handler_handles_nothing_more),
+        TEST_SERVER(an_answer_dropped_with_its_server_was_not_sent),
         TEST_SERVER(a_server_freed_with_a_chunk_handles_nothing_more),
         TEST_SERVER(a_server_freed_while_handlers_wait_leaves_them_their_requests),
     };
