@@ -12,8 +12,24 @@
 
 static _Thread_local char detail[512];
 
+/* Codes that we have in common with libuv, but that mean more here than what its texts say. */
+static const char *wider_meaning(int err) {
+    switch (err) {
+    case TC_EALREADY:
+        return "done already";
+    case TC_EBUSY:
+        return "busy, or too late";
+    case TC_ETIMEDOUT:
+        return "timed out";
+    default:
+        return NULL;
+    }
+}
+
 /* libuv's texts by its own list: uv_strerror() allocates for codes it does not know. */
 const char *tc_strerror(int err) {
+    if (wider_meaning(err))
+        return wider_meaning(err);
     switch (err) {
     case TC_OK:
         return "success";

@@ -84,7 +84,7 @@ static const struct {
     const char *words;
 } failures[] = {
     { TC_EPROTO, "the upstream spoke nonsense", TC_FAILED, "the upstream spoke nonsense" },
-    { TC_ETIMEDOUT, NULL, TC_FAILED, "connection timed out" },
+    { TC_ETIMEDOUT, NULL, TC_FAILED, "timed out" },
     { TC_EPROTO, "", TC_FAILED, "" },
     { TC_ECANCELED, NULL, TC_CANCELLED, "operation canceled" },
     { TC_ECANCELED, "no longer wanted", TC_CANCELLED, "no longer wanted" },

@@ -17,10 +17,13 @@ static void every_code_has_a_text(void **state) {
         for (size_t j = 0; j < i; j++)
             assert_string_not_equal(tc_strerror(ours[i]), tc_strerror(ours[j]));
     }
-#define SAME(name, text) assert_string_equal(tc_strerror(UV_##name), text);
+#define SAME(name, text)                                                                \
+    if (UV_##name != TC_EALREADY && UV_##name != TC_EBUSY && UV_##name != TC_ETIMEDOUT) \
+        assert_string_equal(tc_strerror(UV_##name), text);
     UV_ERRNO_MAP(SAME)
 #undef SAME
     assert_string_equal(tc_strerror(0), "success");
+    assert_string_equal(tc_strerror(TC_EALREADY), "done already"); /* libuv's speaks of a connection */
     static const int shared[] = { TC_ENOMEM,    TC_EINVAL,    TC_EBUSY,    TC_EAGAIN,    TC_ENOTSUP,
                                   TC_ECANCELED, TC_ETIMEDOUT, TC_EALREADY, TC_EOVERFLOW, TC_ENOENT };
     for (size_t i = 0; i < COUNT(shared); i++)
