@@ -48,7 +48,8 @@ static void give(tc_iostream_t *stream, tc_bytes_t bytes) {
         else if (!stream->paused) /* resumed inside the call */
             tc__iostream_soon(stream);
     }
-    net->reading = false;
+    if (stream->loop) /* else it was freed by the sink, and `net` with it */
+        net->reading = false;
     leave(stream);
 }
 

@@ -174,7 +174,8 @@ static void deliver(tc_iostream_t *stream, tc_bytes_t bytes, size_t take) {
         keep(stream, tc_bytes(bytes.data + take, bytes.len - take));
     net->reading = true;
     complete(stream, 0, tc_bytes(bytes.data, take));
-    net->reading = false;
+    if (stream->loop) /* else it was freed by the callback, and `net` with it */
+        net->reading = false;
 }
 
 void tc__read_arrived(tc_iostream_t *stream, tc_bytes_t bytes) {
