@@ -277,8 +277,8 @@ void tc__http1_continue(tc__http1connection_t *connection) {
     tc__http1_release(connection);
 }
 
-static size_t on_data(tc_iostream_t *stream, void *self, tc_bytes_t bytes) {
-    tc__http1connection_t *connection = self;
+/* How many bytes were used. */
+static size_t take_data(tc__http1connection_t *connection, tc_bytes_t bytes) {
     if (connection->state >= TC__HTTP1_CLOSING)
         return discard(connection, bytes.len);
     const char *end = bytes.data + bytes.len, *at = feed(connection, bytes.data, end);
@@ -288,10 +288,20 @@ static size_t on_data(tc_iostream_t *stream, void *self, tc_bytes_t bytes) {
     if (connection->state == TC__HTTP1_IDLE && connection->message)
         tc__http1_enter(connection, TC__HTTP1_HEAD); /* part of a head: from here its deadline runs */
     else if ((connection->state != TC__HTTP1_IDLE || at < end) && !can_parse(connection))
-        tc__iostream_pause(stream);
+        tc__iostream_pause(connection->stream);
     if (connection->eof)
         check_eof(connection, at < end);
     return (size_t)(at - bytes.data);
+}
+
+/* A handler may free the loop that the program runs, and the connection with it. */
+static size_t on_data(tc_iostream_t *stream, void *self, tc_bytes_t bytes) {
+    (void)stream;
+    tc__http1connection_t *connection = self;
+    tc__http1_hold(connection);
+    size_t used = take_data(connection, bytes);
+    tc__http1_release(connection);
+    return used;
 }
 
 static void on_hangup(tc_iostream_t *stream, void *self) {
