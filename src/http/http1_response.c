@@ -155,6 +155,10 @@ static char *put_head(char *out, tc__http1connection_t *connection, const tc__re
     return PUT(out, "\r\n");
 }
 
+static int why_no_room(const tc__http1connection_t *connection) {
+    return tc_iostream_closed(connection->stream) ? TC_ECLOSED : TC_ENOMEM;
+}
+
 /* A small answer is built in one piece, head and body. Takes the segments on success. */
 static int send_whole(tc__http1connection_t *connection, const tc__response_head_t *head, const tc__segment_t *body,
                       size_t count, size_t len, bool with_length) {
@@ -163,7 +167,7 @@ static int send_whole(tc__http1connection_t *connection, const tc__response_head
         return TC_EAGAIN;
     char *room = tc__iostream_reserve(connection->stream, bound + len);
     if (!room)
-        return TC_ENOMEM;
+        return why_no_room(connection);
     char *out = put_head(room, connection, head, with_length, len);
     for (size_t i = 0; i < count; i++)
         out = put(out, body[i].bytes.data, body[i].bytes.len);
@@ -178,7 +182,7 @@ static int send_head(tc__http1connection_t *connection, const tc__response_head_
     if (bound <= TC__CORK_ROOM) {
         char *room = tc__iostream_reserve(connection->stream, bound);
         if (!room)
-            return TC_ENOMEM;
+            return why_no_room(connection);
         tc__iostream_commit(connection->stream, (size_t)(put_head(room, connection, head, with_length, body_len) - room));
         return 0;
     }
@@ -367,8 +371,10 @@ static void set_max_body_size(tc__exchange_t *exchange, size_t size) {
         message->body_limit = size;
 }
 
+/* While the system takes what comes, nothing is: corked bytes go out when the caller returns, and nobody would tell. */
 static size_t queued(const tc__exchange_t *exchange) {
-    return tc__iostream_queued(of(exchange)->stream);
+    const tc_iostream_t *stream = of(exchange)->stream;
+    return tc_iostream_writing(stream) ? tc__iostream_queued(stream) : 0;
 }
 
 static size_t output_mark(const tc__exchange_t *exchange) {

@@ -331,6 +331,9 @@ int tc_finish(tc_request_t *req) {
     if (err == 0 || !req->exchange) {
         tc__request_set_finished(req);
         err = send_output(req, true);
+        if (err == TC_ETOOBIG || err == TC_ENOMEM) /* other failures are the client's, or logged where they were found */
+            tc__log(TC__LOG_APPLICATION, TC_LOG_ERROR, req, "%s %s: the answer cannot be sent, the connection is cut: %s",
+                    req->in->method, req->in->uri, tc_strerror(err));
     } else if (!req->failing) { /* else it is an error page, and whoever makes it sees to that */
         tc__request_fail(req, err);
     }
