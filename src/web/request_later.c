@@ -198,7 +198,6 @@ void tc__request_drop_holds(tc_request_t *req) {
         tc_deferred_t *token = req->tokens;
         req->tokens = token->next;
         atomic_store(&token->closed, true);
-        atomic_store(&token->done, true);
         token->req = NULL;
         leave_token(token);
     }
