@@ -17,15 +17,26 @@ enum { MOST = 2000 };
 
 #define HOST "Host: a\r\n\r\n"
 
-/* In one piece, then byte by byte; small and large, in and out. */
-static const char requests[] = "GET / HTTP/1.1\r\n" HOST "GET /tell/x?a=b HTTP/1.1\r\nX-Test: 1\r\nX-Test: 2\r\n" HOST
-                               "POST /echo HTTP/1.1\r\nContent-Length: 5\r\n" HOST "hello"
-                               "POST /echo HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" HOST "5\r\nhello\r\n0\r\n\r\n"
-                               "POST /streamed HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 5\r\n" HOST "hello"
-                               "GET /stream HTTP/1.1\r\n" HOST "GET /nowhere HTTP/1.1\r\n" HOST
-                               "GET /late HTTP/1.1\r\n" HOST "GET /large HTTP/1.1\r\n" HOST
-                               "POST /forbidden_later HTTP/1.1\r\nContent-Length: 5\r\n" HOST "hello"
-                               "GET  / HTTP/1.1\r\n" HOST;
+/* In one piece, then in small ones; small and large, in and out. */
+static const char most_requests[] = "GET /large_header HTTP/1.1\r\n" HOST "GET / HTTP/1.1\r\n" HOST
+                                    "GET /tell/x?a=b HTTP/1.1\r\nX-Test: 1\r\nX-Test: 2\r\n" HOST
+                                    "POST /echo HTTP/1.1\r\nContent-Length: 5\r\n" HOST "hello"
+                                    "POST /echo HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" HOST
+                                    "5\r\nhello\r\n0\r\n\r\n"
+                                    "POST /streamed HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 5\r\n" HOST
+                                    "hello"
+                                    "GET /stream HTTP/1.1\r\n" HOST "GET /nowhere HTTP/1.1\r\n" HOST
+                                    "GET /late HTTP/1.1\r\n" HOST "GET /large HTTP/1.1\r\n" HOST
+                                    "POST /forbidden_later HTTP/1.1\r\nContent-Length: 5\r\n" HOST "hello"
+                                    "GET  / HTTP/1.1\r\n" HOST;
+
+static char requests[8192]; /* a head larger than a block of the pool, then those */
+static size_t requests_len;
+
+static void write_requests(void) {
+    requests_len = (size_t)snprintf(requests, sizeof(requests), "GET /tell HTTP/1.1\r\nX-Test: %05000d\r\n" HOST "%s",
+                                    1, most_requests);
+}
 
 static void stop_failing(void);
 
@@ -44,7 +55,7 @@ static tc_httpserver_t *start(tc_ioloop_t *loop) {
 
 static void ask(tc_ioloop_t *loop, int port, size_t step) {
     wire_client_t client;
-    size_t len = sizeof(requests) - 1;
+    size_t len = requests_len;
     wire_connect(&client, port);
     for (size_t at = 0; at < len; at += step)
         wire_send(&client, loop, requests + at, at + step < len ? step : len - at);
@@ -231,6 +242,7 @@ static void each_system_call_fails_once_and_from_then_on(void **state) {
 }
 
 int main(void) {
+    write_requests();
     const struct CMUnitTest tests[] = {
         TEST(each_allocation_fails_once),
         TEST(each_allocation_fails_from_then_on),

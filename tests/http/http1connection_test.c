@@ -446,6 +446,21 @@ static void a_client_that_goes_on_sending_is_closed_after_two_seconds(void **sta
     assert_int_equal(tc_httpserver_connections(server), 0);
 }
 
+static void a_body_that_was_to_be_read_over_has_its_time_too(void **state) {
+    (void)state;
+    serve(&forbidden, NULL);
+    peer_t *peer = connect_peer();
+    say(peer, "POST / HTTP/1.1\r\nContent-Length: 5\r\n" HEAD "hel");
+    assert_heard(peer, "HTTP/1.1 403 ");
+    assert_null(strstr(heard(peer), "Connection: close")); /* for the sake of two bytes nobody closes */
+    let_pass(29999);
+    assert_false(peer->eof);
+    let_pass(1);
+    assert_true(peer->eof);
+    let_pass(2000);
+    assert_int_equal(tc_httpserver_connections(server), 0);
+}
+
 static void a_client_that_sends_too_much_is_closed_at_once(void **state) {
     static char bytes[32 * 1024];
     (void)state;
@@ -704,6 +719,7 @@ int main(void) {
         TEST_SERVER(a_client_that_takes_as_much_as_is_written_is_not_cut),
         TEST_SERVER(a_client_that_takes_nothing_of_what_is_written_is_cut),
         TEST_SERVER(a_client_that_goes_on_sending_is_closed_after_two_seconds),
+        TEST_SERVER(a_body_that_was_to_be_read_over_has_its_time_too),
         TEST_SERVER(a_client_that_sends_too_much_is_closed_at_once),
         TEST_SERVER(a_client_that_ends_is_closed_at_once),
         TEST_SERVER(an_answer_is_not_cut_short_by_lingering),

@@ -1,7 +1,9 @@
 /* httpserver_test.c - accepting, counting, draining, ending; many requests on one connection. Over real sockets. */
 #include "async/async_test.h"
 
+#include <arpa/inet.h>
 #include <malloc.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -331,6 +333,27 @@ static void without_keep_alive_each_answer_is_the_last(void **state) {
     wire_disconnect(&client);
 }
 
+static void a_socket_made_elsewhere_is_accepted_on(void **state) {
+    wire_client_t client;
+    (void)state;
+    serve(NULL);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t len = sizeof(address);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, len), 0);
+    assert_int_equal(listen(fd, 8), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+    assert_int_equal(tc_httpserver_add_socket(server, fd), 0);
+    wire_connect(&client, ntohs(address.sin_port));
+    ask(&client, GET);
+    until_heard(&client, "hello");
+    wire_disconnect(&client);
+    turn(10);
+    assert_int_equal(tc_httpserver_add_socket(NULL, -1), TC_EINVAL);
+    assert_logged("NULL");
+    noted();
+}
+
 static void options_are_checked(void **state) {
     tc_application_t *app = tc_application_new(NULL);
     tc_httpserver_t *it = NULL;
@@ -460,6 +483,7 @@ int main(void) {
         TEST_SERVER(at_max_connections_accepting_pauses),
         TEST_SERVER(a_stopped_server_answers_those_it_has),
         TEST_SERVER(without_keep_alive_each_answer_is_the_last),
+        TEST_SERVER(a_socket_made_elsewhere_is_accepted_on),
         TEST_SERVER(options_are_checked),
         TEST_SERVER(a_new_server_in_the_place_of_an_old_one_tells_its_own_name),
         TEST_SERVER(a_thousand_pipelined_requests_are_answered_in_order),

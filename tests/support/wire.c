@@ -363,6 +363,14 @@ static int large(tc_request_t *req) {
     return 0;
 }
 
+static int large_header(tc_request_t *req) {
+    char value[20000];
+    memset(value, 'v', sizeof(value) - 1);
+    value[sizeof(value) - 1] = '\0';
+    tc_set_header(req, "X-Large", value);
+    return tc_write(req, "behind");
+}
+
 tc_application_t *wire_application(void) {
     static const struct {
         const char *pattern;
@@ -398,6 +406,7 @@ tc_application_t *wire_application(void) {
         { "/allowed_later", { .admit = allow_later, .any = echo } },
         { "/late", { .any = late_hello } },
         { "/large", { .any = large } },
+        { "/large_header", { .any = large_header } },
     };
     tc_application_t *app = tc_application_new(NULL);
     for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++)
