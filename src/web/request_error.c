@@ -167,6 +167,8 @@ int tc_http_error(tc_request_t *req, int status, const char *message) {
 int tc_http_errorf(tc_request_t *req, int status, const char *fmt, ...) {
     if (!req)
         return tc__misuse(TC_EINVAL, "tc_http_errorf: the request is NULL");
+    if (!fmt)
+        return tc_http_error(req, status, NULL);
     va_list args;
     va_start(args, fmt);
     const char *message = tc__arena_vsprintf(tc__request_arena(req), fmt, args);
