@@ -35,7 +35,8 @@ typedef struct {
     struct tc__ioloop_private p;
 } whole_loop_t;
 
-static _Thread_local tc_ioloop_t *current, *inside;
+static _Thread_local tc_ioloop_t *home; /* the first that was made here */
+static _Thread_local tc_ioloop_t *inside; /* the one that runs right now */
 static _Thread_local char thread_mark;
 
 /* ---- The thread's loop ---- */
@@ -46,7 +47,7 @@ uintptr_t tc__thread_id(void) {
 
 tc_ioloop_t *tc__ioloop_enter(tc_ioloop_t *loop) {
     tc_ioloop_t *before = inside;
-    current = inside = loop;
+    inside = loop;
     return before;
 }
 
@@ -59,12 +60,12 @@ tc_ioloop_t *tc__ioloop_inside(void) {
 }
 
 tc_ioloop_t *tc_ioloop_current(void) {
-    return current;
+    return inside ? inside : home;
 }
 
 tc_ioloop_t *tc__ioloop_or_current(tc_ioloop_t *loop) {
     if (!loop)
-        loop = current;
+        loop = tc_ioloop_current();
     if (!loop)
         tc__misuse(TC_EINVAL, "no loop on this thread: make one with tc_ioloop_new first");
     return loop;
@@ -219,8 +220,8 @@ static int make(tc_ioloop_t **out, uv_loop_t *uv, bool is_virtual) {
         goto fail_uv;
     init_handles(loop);
 
-    if (!current)
-        current = loop;
+    if (!home)
+        home = loop;
     *out = loop;
     return 0;
 fail_uv:
@@ -334,18 +335,19 @@ static void free_own(tc_ioloop_t *loop) {
 void tc_ioloop_free(tc_ioloop_t *loop) {
     if (!loop)
         return;
-    if (loop->p->closing || loop->p->running) {
+    if (loop->p->freeing || loop->p->running) {
         tc__misuse(TC_EBUSY, "tc_ioloop_free: %s", loop->p->running ? "the loop runs: stop it first" : "freed twice");
         return;
     }
-    tc_ioloop_t *current_before = current;
+    loop->p->freeing = true;
     tc_ioloop_t *before = tc__ioloop_enter(loop);
     run_owed(loop);
     end_parts(loop);
     close_handles(loop);
     tc__executor_loop_closed(loop);
     tc__ioloop_leave(before == loop ? NULL : before);
-    current = current_before == loop ? NULL : current_before;
+    if (home == loop)
+        home = NULL;
     if (!loop->p->adopted)
         free_own(loop);
 }

@@ -21,7 +21,8 @@ struct tc__ioloop_private {
     unsigned open_handles;
     bool adopted;
     bool running; /* inside tc_ioloop_start or tc__ioloop_turn */
-    bool closing; /* tc_ioloop_free has begun: takes no new jobs and timeouts */
+    bool freeing; /* tc_ioloop_free has begun */
+    bool closing; /* takes no new jobs and timeouts: the first of what is owed has run */
     bool dead;    /* takes nothing at all any more; its handles are being closed */
     atomic_bool stop;
     void *data;

@@ -179,6 +179,7 @@ static void the_first_loop_of_a_thread_is_its_current_one_and_each_loop_is_in_it
     assert_int_not_equal(tc_ioloop_call_later(second, 0, note_current, second), 0);
     tc__ioloop_turn(first, false);
     tc__ioloop_turn(second, false);
+    assert_ptr_equal(tc_ioloop_current(), first);
     assert_int_not_equal(tc_ioloop_call_later(first, 0, note_current, first), 0);
     tc__ioloop_turn(first, false);
     assert_string_equal(noted(), "1 1 1 1");
@@ -338,6 +339,26 @@ static void freeing_a_loop_delivers_what_is_queued_in_front_and_behind(void **st
     uv_run(&uv, UV_RUN_DEFAULT);
     assert_string_equal(noted(), "a b freed");
     assert_int_equal(uv_loop_close(&uv), 0);
+}
+
+static void free_again(void *loop) {
+    tc_ioloop_free(loop);
+    note("still here");
+}
+
+static void a_callback_that_is_owed_cannot_free_the_loop_a_second_time(void **state) {
+    (void)state;
+    uv_loop_t uv;
+    tc_ioloop_t *loop;
+    assert_int_equal(tc_ioloop_new(&loop), 0);
+    assert_int_equal(tc_ioloop_add_callback(loop, free_again, loop), 0);
+    tc_ioloop_free(loop);
+    assert_logged("freed twice");
+    adopt(&uv, &loop);
+    assert_int_equal(tc_ioloop_add_callback(loop, free_again, loop), 0);
+    give_back(&uv, loop);
+    assert_logged("freed twice");
+    assert_string_equal(noted(), "still here still here");
 }
 
 static void two_of_our_loops_share_one_of_the_program(void **state) {
@@ -598,6 +619,7 @@ int main(void) {
         TEST(timers_of_the_library_do_not_keep_it_going_unless_somebody_holds_the_loop),
         TEST(the_program_starts_and_stops_an_adopted_loop),
         TEST(an_adopted_loop_may_be_freed_inside_each_of_its_callbacks),
+        TEST(a_callback_that_is_owed_cannot_free_the_loop_a_second_time),
         TEST(freeing_a_loop_delivers_what_is_queued_in_front_and_behind),
         TEST(two_of_our_loops_share_one_of_the_program),
         TEST(a_loop_needs_somewhere_to_go_and_something_to_adopt),
