@@ -5,11 +5,11 @@
  * again. How many one event tries follows what came before (`batch`): trying once more than there are connections costs
  * a system call for nothing, trying too few costs a turn of the loop.
  *
- * Out of descriptors, or of memory, the server is starving: it stops watching, so that nothing spins, and the clients
- * wait in the system's queue. It looks again after 100 ms, and when a stream of this loop gives its descriptor back.
- * The episode ends when the queue was emptied; it is logged once, and its end.
+ * Out of descriptors, or of memory, or not allowed to accept, the server is starving: it stops watching, so that nothing
+ * spins, and the clients wait in the system's queue. It looks again after 100 ms, and when a stream of this loop gives its
+ * descriptor back. The episode ends when the queue was emptied; it is logged once, and its end.
  *
- *   watching --[EMFILE, ENFILE, ENOBUFS, ENOMEM]--> starving --[timer, room: accept again]--> watching
+ *   watching --[EMFILE, ENFILE, ENOBUFS, ENOMEM …]--> starving --[timer, room: accept again]--> watching
  *   either   --[tc__tcpserver_pause]--> paused --[tc__tcpserver_resume]--> watching
  *
  * The memory of a connection is taken before it is accepted: without it the client would have to be turned away.
@@ -178,22 +178,25 @@ static void accept_some(listener_t *listener, unsigned most) {
             if (server->starving)
                 recover(server);
             return;
-        case -EMFILE:
-        case -ENFILE:
-        case -ENOBUFS:
-        case -ENOMEM:
-            starve(server, err);
-            return;
+        case -ECONNABORTED: /* that client is gone already, or its network has a fault: accept tells of either */
+        case -EPROTO:
+        case -ENETDOWN:
+        case -ENETUNREACH:
+        case -EHOSTDOWN:
+        case -EHOSTUNREACH:
+        case -ENOPROTOOPT:
+        case -EOPNOTSUPP:
+            break;
         case -EBADF:
         case -EINVAL:
-        case -ENOTSOCK:
-        case -EOPNOTSUPP: /* somebody else closed it, or it does not listen */
+        case -ENOTSOCK: /* somebody else closed it, or it does not listen */
             tc__log(TC__LOG_GENERAL, TC_LOG_ERROR, NULL, "a listening socket is broken and was closed: %s",
                     tc_strerror(err));
             close_listener(listener);
             return;
-        default: /* that client is gone already (ECONNABORTED), or its network has a fault */
-            break;
+        default: /* no descriptors, no memory, not allowed: at once it would be the same again */
+            starve(server, err);
+            return;
         }
     }
     if (++listener->full_batches < FULL_BATCHES && !server->starving)
