@@ -184,8 +184,11 @@ void tc_future_set_result(tc_future_t *future, void *result, tc_free_fn free_res
 void tc_future_set_error(tc_future_t *future, int err, const char *message) {
     if (!future || future->state != TC_PENDING)
         return;
-    if (err >= 0)
-        err = tc__misuse(TC_EINVAL, "tc_future_set_error: %d is no error code, they are negative", err);
+    if (err >= 0 || err == TC_EAGAIN)
+        err = tc__misuse(TC_EINVAL,
+                         "tc_future_set_error: %d is no error code of a future: they are negative, and %d is "
+                         "the status of one that pends",
+                         err, TC_EAGAIN);
     if (message)
         future->message = tc__strndup(message, strlen(message)); /* without memory the code has to do */
     complete(future, err == TC_ECANCELED ? TC_CANCELLED : TC_FAILED, err);

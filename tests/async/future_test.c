@@ -108,6 +108,13 @@ static void an_error_that_is_none_is_a_failure_all_the_same(void **state) {
     assert_int_equal(tc_future_status(future), TC_EINVAL);
 }
 
+static void a_failed_future_never_looks_as_if_it_pended(void **state) {
+    (void)state;
+    tc_future_set_error(future, TC_EAGAIN, NULL);
+    assert_logged("the status of one that pends");
+    assert_int_equal(tc_future_status(future), TC_EINVAL);
+}
+
 static void the_second_completion_is_ignored_and_frees_its_result(void **state) {
     (void)state;
     tc_future_set_result(future, "first", NULL);
@@ -574,6 +581,7 @@ int main(void) {
         TEST_FUTURE(done_needs_no_result),
         TEST_FUTURE(a_failure_has_a_code_and_words),
         TEST_FUTURE(an_error_that_is_none_is_a_failure_all_the_same),
+        TEST_FUTURE(a_failed_future_never_looks_as_if_it_pended),
         TEST_FUTURE(the_second_completion_is_ignored_and_frees_its_result),
         TEST_FUTURE(those_who_wait_are_told_by_the_loop_in_their_order),
         TEST_FUTURE(futures_that_complete_together_tell_in_the_order_of_completion),
