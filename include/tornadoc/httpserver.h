@@ -63,8 +63,8 @@ typedef void (*tc_httpserver_cb)(tc_httpserver_t *server, int err, void *user_da
 TC_ANY_THREAD int tc_httpserver_drain(tc_httpserver_t *server, uint64_t timeout_ms, tc_httpserver_cb cb,
                                       void *user_data);
 
-/** Stop, abort what is left, free. Detached requests outlive it. NULL is fine. Not while a drain is under way on
- *  another thread. */
+/** Stop, abort what is left, free. Detached requests outlive it; a drain that is under way ends without its `cb`. NULL is
+ *  fine. Not while another thread asks for a drain. */
 TC_EXTERN void tc_httpserver_free(tc_httpserver_t *server);
 
 #ifdef __cplusplus

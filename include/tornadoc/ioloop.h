@@ -50,7 +50,8 @@ TC_EXTERN uint64_t tc_ioloop_time(const tc_ioloop_t *loop);
 
 /* ---- Callbacks and timeouts ----------------------------------------------------------------------------------- */
 
-/** Run `cb` on the loop's thread, soon, in the order of the calls. @return 0; TC_ENOMEM, TC_ECLOSED: never runs */
+/** Run `cb` on the loop's thread, soon, in the order of the calls. The loop must live: other threads are to be done
+ * with it before it is freed. @return 0; TC_ENOMEM, TC_ECLOSED (it is being freed): never runs */
 TC_ANY_THREAD int tc_ioloop_add_callback(tc_ioloop_t *loop, tc_ioloop_cb cb, void *user_data);
 
 /** A timeout under way. 0 is none, and what tc_ioloop_call_at returns when memory is out. Never used twice. */

@@ -35,7 +35,7 @@ typedef struct {
     struct tc__ioloop_private p;
 } whole_loop_t;
 
-static _Thread_local tc_ioloop_t *home; /* the first that was made here */
+static _Thread_local tc_ioloop_t *home;   /* the first that was made here */
 static _Thread_local tc_ioloop_t *inside; /* the one that runs right now */
 static _Thread_local char thread_mark;
 

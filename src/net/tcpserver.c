@@ -5,9 +5,9 @@
  * again. How many one event tries follows what came before (`batch`): trying once more than there are connections costs
  * a system call for nothing, trying too few costs a turn of the loop.
  *
- * Out of descriptors, or of memory, or not allowed to accept, the server is starving: it stops watching, so that nothing
- * spins, and the clients wait in the system's queue. It looks again after 100 ms, and when a stream of this loop gives its
- * descriptor back. The episode ends when the queue was emptied; it is logged once, and its end.
+ * Out of descriptors, or of memory, or not allowed to accept, the server is starving: it stops watching, so that
+ * nothing spins, and the clients wait in the system's queue. It looks again after 100 ms, and when a stream of this
+ * loop gives its descriptor back. The episode ends when the queue was emptied; it is logged once, and its end.
  *
  *   watching --[EMFILE, ENFILE, ENOBUFS, ENOMEM …]--> starving --[timer, room: accept again]--> watching
  *   either   --[tc__tcpserver_pause]--> paused --[tc__tcpserver_resume]--> watching

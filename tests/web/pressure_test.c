@@ -1,4 +1,5 @@
-/* pressure_test.c - a server with little room for output: who waits is woken, what is too large is not lost in silence. */
+/* pressure_test.c - a server with little room for output: who waits is woken, what is too large is not lost in silence.
+ */
 #include "web/web_test.h"
 
 static const char large[100000];
@@ -41,7 +42,8 @@ static void an_answer_beyond_the_limit_is_cut_and_logged(void **state) {
     raw_t raw;
     route("/", HANDLER(.get = writes_too_much));
     route("/flush", HANDLER(.get = writes_too_much_behind_a_flush));
-    static const char *const requests[] = { "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "GET /flush HTTP/1.1\r\nHost: x\r\n\r\n" };
+    static const char *const requests[] = { "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+                                            "GET /flush HTTP/1.1\r\nHost: x\r\n\r\n" };
     for (int i = 0; i < 2; i++) {
         /* streams that a program adds have limits of their own: the server's are for those that it accepts */
         raw_open(&raw, NULL);
