@@ -35,7 +35,7 @@ typedef struct {
     struct tc__ioloop_private p;
 } whole_loop_t;
 
-static _Thread_local tc_ioloop_t *home;   /* the first that was made here */
+static _Thread_local tc_ioloop_t *home;   /* the first that was made or run here */
 static _Thread_local tc_ioloop_t *inside; /* the one that runs right now */
 static _Thread_local char thread_mark;
 
@@ -48,6 +48,8 @@ uintptr_t tc__thread_id(void) {
 tc_ioloop_t *tc__ioloop_enter(tc_ioloop_t *loop) {
     tc_ioloop_t *before = inside;
     inside = loop;
+    if (!home)
+        home = loop;
     return before;
 }
 
