@@ -21,7 +21,12 @@
 #include "http/http1_private.h"
 #include "util/alloc_internal.h"
 
-enum { LINGER_BYTES = 256 * 1024, LINGER_MS = 2000 };
+enum {
+    LINGER_BYTES = 256 * 1024,
+    LINGER_MS = 2000,
+    FREE_STEPS = 2,   /* of the parser; those behind them in one turn of the loop share … */
+    TURN_US = 200     /* … that much time, then other connections get theirs */
+};
 
 /* ---- Deadlines ---- */
 
@@ -252,10 +257,22 @@ static size_t discard(tc__http1connection_t *connection, size_t len) {
     return len;
 }
 
+/* Requests and chunks arrive by the thousand in one read, and each may keep a handler busy. */
+static bool turn_is_over(uint64_t *since) {
+    uint64_t now = uv_hrtime();
+    if (*since == 0)
+        *since = now;
+    return now - *since > (uint64_t)TURN_US * 1000;
+}
+
 static const char *feed(tc__http1connection_t *connection, const char *at, const char *end) {
+    uint64_t since = 0;
     connection->feeding = true;
-    while ((at < end || owes_event(connection)) && can_parse(connection))
+    for (int step = 0; (at < end || owes_event(connection)) && can_parse(connection); step++) {
+        if (step >= FREE_STEPS && at < end && turn_is_over(&since))
+            break; /* the stream keeps the rest, and gives it in the next turn */
         at = tc__http1_parse(connection, at, end);
+    }
     connection->feeding = false;
     return at;
 }
