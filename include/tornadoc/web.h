@@ -48,20 +48,24 @@ typedef enum {
 
 enum { TC_CANCEL_ON_CLOSE = 1u << 1 /**< when the client leaves, cancel the future that tc_then waits for */ };
 
-/** Copied when registered, so that a compound literal is fine. NULL callbacks are inherited from the group's `base`. */
+/** Copied when registered, so that a compound literal is fine. NULL callbacks are inherited from the group's `base`, and so
+ *  are body, max_body_size and timeout_ms of 0; flags are joined; the largest data_size goes, one tc_data for all. */
 typedef struct {
     const char *name;         /**< for logs and metrics; default the pattern; copied */
     uint32_t flags;           /**< TC_CANCEL_ON_CLOSE */
     tc_body_mode_t body;      /**< default TC_BODY_BUFFER */
     size_t max_body_size;     /**< bytes; default the server's, 100 MiB; beyond it 413 */
     size_t data_size;         /**< zeroed bytes of state per request: tc_data */
-    uint64_t timeout_ms;      /**< from the headers to the outcome, else 503; default TC_FOREVER */
-    tc_request_fn initialize; /**< first of all */
+    uint64_t timeout_ms;      /**< from the headers to the outcome, else 503, and what tc_then waits for is
+                                   cancelled; default TC_FOREVER */
+    tc_request_fn initialize; /**< first, but for set_default_headers. Not for a 404, a 405 or OPTIONS answered by itself,
+                                   nor is what follows, save on_finish: it may meet tc_data as zeroed */
     tc_request_fn admit;      /**< headers are in; no byte of the body is read, no 100 Continue sent: refuse, set limits */
     tc_request_fn prepare;    /**< before the method, for all methods */
     tc_request_fn get, head, post, put, delete_, patch, options; /**< HEAD is answered by `get` unless `head` is set */
     tc_request_fn any;        /**< every method that has no callback of its own */
-    int (*data_received)(tc_request_t *req, tc_bytes_t chunk); /**< `chunk` lives, and the next waits, until the outcome */
+    /** With TC_BODY_STREAM only. `chunk` lives, and the next one waits, until the outcome. */
+    int (*data_received)(tc_request_t *req, tc_bytes_t chunk);
     void (*on_connection_close)(tc_request_t *req);    /**< the client left before the outcome; at most once */
     void (*on_finish)(tc_request_t *req, int err);     /**< last, exactly once: 0 sent, TC_ECLOSED, TC_ETIMEDOUT … */
     int (*write_error)(tc_request_t *req, int status); /**< writes the page of an error; tc_error_message */
@@ -112,7 +116,8 @@ TC_EXTERN int tc_application_add_regex(tc_application_t *app, const char *regex,
 TC_EXTERN tc_router_t *tc_application_host(tc_application_t *app, const char *host_pattern);
 
 /** Routes under a prefix, that inherit: a callback which a handler leaves NULL comes from `base` (copied; NULL: none);
- *  admit and prepare run the base's first, then the handler's; on_finish the handler's first. */
+ *  admit and prepare run the base's first, then the handler's; on_finish the handler's first. Prefix and pattern are put
+ *  together as they are: "/api" and "/items". */
 TC_EXTERN tc_router_t *tc_application_group(tc_application_t *app, const char *prefix, const tc_request_handler_t *base);
 TC_EXTERN tc_router_t *tc_router_group(tc_router_t *router, const char *prefix, const tc_request_handler_t *base);
 TC_EXTERN int tc_router_add(tc_router_t *router, const char *pattern, const tc_request_handler_t *handler, void *arg);
@@ -229,7 +234,8 @@ TC_EXTERN int tc_clear_header(tc_request_t *req, const char *name);
 
 /** Answer with Location, percent-encoded where it must be; finishes. `status` 0: 302. */
 TC_EXTERN int tc_redirect(tc_request_t *req, const char *url, int status);
-/** `return tc_http_error(req, 404, "no such user");` returns `status`; the message (or NULL) is shown and logged. */
+/** `return tc_http_error(req, 404, "no such user");` returns `status`; the message (or NULL) is shown and logged.
+ *  Without the `return` it changes nothing: the handler goes on. */
 TC_EXTERN int tc_http_error(tc_request_t *req, int status, const char *message);
 TC_EXTERN int tc_http_errorf(tc_request_t *req, int status, const char *fmt, ...) TC_PRINTF(3, 4);
 /** For write_error: the message, or NULL. */
@@ -265,7 +271,8 @@ TC_EXTERN int tc_then(tc_request_t *req, tc_future_t *future, tc_then_fn fn, voi
 TC_EXTERN tc_deferred_t *tc_defer(tc_request_t *req) TC_MUST_CHECK;
 TC_ANY_THREAD tc_deferred_t *tc_deferred_ref(tc_deferred_t *token);
 TC_ANY_THREAD void tc_deferred_unref(tc_deferred_t *token);        /**< NULL is fine */
-TC_ANY_THREAD bool tc_deferred_closed(const tc_deferred_t *token); /**< a hint: the client may leave any moment */
+/** Whether the client left: a hint, it may at any moment. Not of a timeout: tc_deferred_post is TC_EALREADY after one. */
+TC_ANY_THREAD bool tc_deferred_closed(const tc_deferred_t *token);
 
 typedef int (*tc_deferred_fn)(tc_request_t *req, void *arg);
 /**
