@@ -58,8 +58,8 @@ typedef struct {
     size_t data_size;         /**< zeroed bytes of state per request: tc_data */
     uint64_t timeout_ms;      /**< from the headers to the outcome, else 503, and what tc_then waits for is
                                    cancelled; default TC_FOREVER */
-    tc_request_fn initialize; /**< first, but for set_default_headers. Not for a 404, a 405 or OPTIONS answered by itself,
-                                   nor is what follows, save on_finish: it may meet tc_data as zeroed */
+    tc_request_fn initialize; /**< after set_default_headers. A 404, a 405 and an OPTIONS answered by itself skip it and
+                                   what follows, but for on_finish, which may meet tc_data as zeroed */
     tc_request_fn admit;      /**< headers are in; no byte of the body is read, no 100 Continue sent: refuse, set limits */
     tc_request_fn prepare;    /**< before the method, for all methods */
     tc_request_fn get, head, post, put, delete_, patch, options; /**< HEAD is answered by `get` unless `head` is set */
