@@ -13,7 +13,8 @@
  *     400…599    that error page: return tc_http_error(…)
  *     < 0        a failure: logged, and answered by 500; once headers went out, the connection is aborted instead
  *
- * Anything else is a bug of the handler: logged, 500. A status, tc_redirect or tc_finish ends the chain; a write does not.
+ * Anything else is a bug of the handler: logged, 500. A status, tc_redirect or tc_finish ends the chain; a write does
+ * not.
  */
 #ifndef TORNADOC_WEB_H
 #define TORNADOC_WEB_H
@@ -42,48 +43,54 @@ typedef int (*tc_request_fn)(tc_request_t *req);
 /** What becomes of a request's body. */
 typedef enum {
     TC_BODY_BUFFER = 0, /**< whole, in memory, before prepare: tc_body */
-    TC_BODY_STREAM,     /**< to data_received, piece by piece; prepare runs before the first, the method after the last */
-    TC_BODY_REFUSE      /**< 413 for any body */
+    TC_BODY_STREAM, /**< to data_received, piece by piece; prepare runs before the first, the method after the last */
+    TC_BODY_REFUSE  /**< 413 for any body */
 } tc_body_mode_t;
 
 enum { TC_CANCEL_ON_CLOSE = 1u << 1 /**< when the client leaves, cancel the future that tc_then waits for */ };
 
-/** Copied when registered, so that a compound literal is fine. NULL callbacks are inherited from the group's `base`, and so
- *  are body, max_body_size and timeout_ms of 0; flags are joined; the largest data_size goes, one tc_data for all. */
+/** Copied when registered, so that a compound literal is fine. NULL callbacks are inherited from the group's `base`,
+ * and so are body, max_body_size and timeout_ms of 0; flags are joined; the largest data_size goes, one tc_data for
+ * all. */
 typedef struct {
-    const char *name;         /**< for logs and metrics; default the pattern; copied */
-    uint32_t flags;           /**< TC_CANCEL_ON_CLOSE */
-    tc_body_mode_t body;      /**< default TC_BODY_BUFFER */
-    size_t max_body_size;     /**< bytes; default the server's, 100 MiB; beyond it 413 */
-    size_t data_size;         /**< zeroed bytes of state per request: tc_data */
-    uint64_t timeout_ms;      /**< from the headers to the outcome, else 503, and what tc_then waits for is
-                                   cancelled; default TC_FOREVER */
-    tc_request_fn initialize; /**< after set_default_headers. A 404, a 405 and an OPTIONS answered by itself skip it and
-                                   what follows, but for on_finish, which may meet tc_data as zeroed */
-    tc_request_fn admit;      /**< headers are in; no byte of the body is read, no 100 Continue sent: refuse, set limits */
-    tc_request_fn prepare;    /**< before the method, for all methods */
+    const char *name;     /**< for logs and metrics; default the pattern; copied */
+    uint32_t flags;       /**< TC_CANCEL_ON_CLOSE */
+    tc_body_mode_t body;  /**< default TC_BODY_BUFFER */
+    size_t max_body_size; /**< bytes; default the server's, 100 MiB; beyond it 413 */
+    size_t data_size;     /**< zeroed bytes of state per request: tc_data */
+    /** From the headers to the outcome, else 503, a line in the log, TC_ETIMEDOUT for on_finish, and what tc_then waits
+     *  for is cancelled; default TC_FOREVER. */
+    uint64_t timeout_ms;
+    /** After set_default_headers. A 404, a 405 and an OPTIONS answered by itself skip it and what follows, but for
+     *  on_finish, which may meet tc_data as zeroed. */
+    tc_request_fn initialize;
+    tc_request_fn admit;   /**< headers are in; no byte of the body is read, no 100 Continue sent: refuse, set limits */
+    tc_request_fn prepare; /**< before the method, for all methods */
     tc_request_fn get, head, post, put, delete_, patch, options; /**< HEAD is answered by `get` unless `head` is set */
-    tc_request_fn any;        /**< every method that has no callback of its own */
+    tc_request_fn any;                                           /**< every method that has no callback of its own */
     /** With TC_BODY_STREAM only. `chunk` lives, and the next one waits, until the outcome. */
     int (*data_received)(tc_request_t *req, tc_bytes_t chunk);
-    void (*on_connection_close)(tc_request_t *req);    /**< the client left before the outcome; at most once */
-    void (*on_finish)(tc_request_t *req, int err);     /**< last, exactly once: 0 sent, TC_ECLOSED, TC_ETIMEDOUT … */
-    int (*write_error)(tc_request_t *req, int status); /**< writes the page of an error; tc_error_message */
-    tc_request_fn set_default_headers;                 /**< runs first, and again before an error page */
-    uintptr_t reserved[8];    /**< must be zero: checked, TC_EINVAL */
+    void (*on_connection_close)(tc_request_t *req); /**< the client left before the outcome; at most once */
+    /** Last, exactly once. 0: the answer is with the system; TC_ECLOSED: not, or not wholly, for the client left or the
+     *  handler failed too late; TC_ETIMEDOUT; TC_ECANCELED: the loop ended. Nothing can hold the request any more. */
+    void (*on_finish)(tc_request_t *req, int err);
+    /** Writes the page of an error; tc_error_message. It answers at once; anything but 0: the default page. */
+    int (*write_error)(tc_request_t *req, int status);
+    tc_request_fn set_default_headers; /**< runs first, and again before an error page */
+    uintptr_t reserved[8];             /**< must be zero: checked, TC_EINVAL */
 } tc_request_handler_t;
 
 /* ---- The application ------------------------------------------------------------------------------------------ */
 
 typedef struct {
     const tc_request_handler_t *base; /**< what Tornado programs put into BaseHandler: inherited by every route */
-    bool debug;                  /**< error pages tell the failure, and access lines are logged: log_level is INFO at most */
-    tc_log_level_t log_level;    /**< of what is logged about its requests; default the process's, see tc_set_log_level */
-    tc_log_cb log;               /**< where that goes; default the process's callback. Kept like log_data for as long as
-                                      the application lives */
+    bool debug; /**< error pages tell the failure, and access lines are logged: log_level is INFO at most */
+    tc_log_level_t log_level; /**< of what is logged about its requests; default the process's, see tc_set_log_level */
+    tc_log_cb log;            /**< where that goes; default the process's callback. Kept like log_data for as long as
+                                   the application lives */
     void *log_data;
-    size_t max_arguments;        /**< form and query fields of a request; default 1,000; beyond it 400 */
-    uintptr_t reserved[8];       /**< must be zero */
+    size_t max_arguments;  /**< form and query fields of a request; default 1,000; beyond it 400 */
+    uintptr_t reserved[8]; /**< must be zero */
 } tc_application_options_t;
 
 /**
@@ -97,31 +104,35 @@ TC_EXTERN void tc_application_free(tc_application_t *app);
 TC_EXTERN int tc_application_own(tc_application_t *app, void *data, tc_free_fn free_data);
 
 /**
- * Route `pattern` to `handler`. "/users/{id:int}/files/{path:*}": {x} is one segment that is not empty, {x:int} a number,
- * {x:*} the rest of the path. Literal goes before typed before untyped before the rest, whatever the order of the calls.
- * Patterns match the undecoded path; what was captured is decoded.
+ * Route `pattern` to `handler`. "/users/{id:int}/files/{path:*}": {x} is one segment that is not empty, {x:int} a
+ * number, {x:*} the rest of the path. Literal goes before typed before untyped before the rest, whatever the order of
+ * the calls. Patterns match the undecoded path; what was captured is decoded.
  *
  * @param arg for tc_arg; shared by all requests of the route
- * @return 0; TC_EPATTERN; TC_EALREADY for a route that exists; TC_EINVAL for a handler without a method or with
- *         `reserved` set; TC_EBUSY once the application listens; TC_ENOMEM
+ * @return 0; TC_EPATTERN; TC_EALREADY for a route that exists; TC_EINVAL for a handler without a method, with unknown
+ *         flags or with `reserved` set; TC_EBUSY once the application listens; TC_ENOMEM
  */
-TC_EXTERN int tc_application_add(tc_application_t *app, const char *pattern, const tc_request_handler_t *handler, void *arg);
+TC_EXTERN int tc_application_add(tc_application_t *app, const char *pattern, const tc_request_handler_t *handler,
+                                 void *arg);
 
 /** Route a PCRE2 expression, which must match the whole path. Tried after the patterns, in the order of the calls.
  *  Groups are tc_path_arg's by name, or by number from "1". */
 TC_EXTERN int tc_application_add_regex(tc_application_t *app, const char *regex, const tc_request_handler_t *handler,
                                        void *arg);
 
-/** Routes for a host only: "example.com", "*.example.com". Hosts are tried in order, then the routes without one. */
+/** Routes for a host only: "example.com", "*.example.com". Hosts are tried in order, then the routes without one. NULL:
+ * it failed (tc_application_error), and the functions that take a router accept it. */
 TC_EXTERN tc_router_t *tc_application_host(tc_application_t *app, const char *host_pattern);
 
 /** Routes under a prefix, that inherit: a callback which a handler leaves NULL comes from `base` (copied; NULL: none);
- *  admit and prepare run the base's first, then the handler's; on_finish the handler's first. Prefix and pattern are put
- *  together as they are: "/api" and "/items". */
-TC_EXTERN tc_router_t *tc_application_group(tc_application_t *app, const char *prefix, const tc_request_handler_t *base);
+ *  admit and prepare run the base's first, then the handler's; on_finish the handler's first. Prefix and pattern are
+ * put together as they are: "/api" and "/items". At most seven bases lie above a handler. */
+TC_EXTERN tc_router_t *tc_application_group(tc_application_t *app, const char *prefix,
+                                            const tc_request_handler_t *base);
 TC_EXTERN tc_router_t *tc_router_group(tc_router_t *router, const char *prefix, const tc_request_handler_t *base);
 TC_EXTERN int tc_router_add(tc_router_t *router, const char *pattern, const tc_request_handler_t *handler, void *arg);
-TC_EXTERN int tc_router_add_regex(tc_router_t *router, const char *regex, const tc_request_handler_t *handler, void *arg);
+TC_EXTERN int tc_router_add_regex(tc_router_t *router, const char *regex, const tc_request_handler_t *handler,
+                                  void *arg);
 
 /** Requests that no route takes; default a 404. */
 TC_EXTERN int tc_application_set_default(tc_application_t *app, const tc_request_handler_t *handler, void *arg);
@@ -132,15 +143,15 @@ TC_EXTERN int tc_application_error(const tc_application_t *app);
 /* ---- Running it ----------------------------------------------------------------------------------------------- */
 
 typedef struct {
-    int port;                     /**< default 8888; TC_ANY_PORT for one the system picks */
-    const char *address;          /**< default all; see tc_bind_sockets: "127.0.0.1", "unix:/run/app.sock", "systemd" */
-    uint64_t drain_timeout_ms;    /**< after SIGINT or SIGTERM; default 30,000 */
-    bool no_signals;              /**< leave SIGINT and SIGTERM alone */
+    int port;                  /**< default 8888; TC_ANY_PORT for one the system picks */
+    const char *address;       /**< default all; see tc_bind_sockets: "127.0.0.1", "unix:/run/app.sock", "systemd" */
+    uint64_t drain_timeout_ms; /**< after SIGINT or SIGTERM; default 30,000 */
+    bool no_signals;           /**< leave SIGINT and SIGTERM alone */
     int (*on_worker_start)(tc_ioloop_t *loop, void *arg); /**< before it accepts; a failure ends the run */
     void (*on_worker_stop)(tc_ioloop_t *loop, void *arg);
     void *arg;
     const tc_httpserver_options_t *server;
-    uintptr_t reserved[8];        /**< must be zero */
+    uintptr_t reserved[8]; /**< must be zero */
 } tc_run_options_t;
 
 /**
@@ -158,13 +169,13 @@ TC_EXTERN int tc_httpserver_new(tc_httpserver_t **out, tc_ioloop_t *loop, tc_app
 
 /* ---- The request: what getters return lives until on_finish has returned --------------------------------------- */
 
-TC_EXTERN const char *tc_method(const tc_request_t *req);    /**< "GET" */
-TC_EXTERN const char *tc_path(const tc_request_t *req);      /**< undecoded, without the query */
-TC_EXTERN const char *tc_query(const tc_request_t *req);     /**< undecoded, without "?"; "" if there is none */
-TC_EXTERN const char *tc_uri(const tc_request_t *req);       /**< path and query as sent */
+TC_EXTERN const char *tc_method(const tc_request_t *req);       /**< "GET" */
+TC_EXTERN const char *tc_path(const tc_request_t *req);         /**< undecoded, without the query */
+TC_EXTERN const char *tc_query(const tc_request_t *req);        /**< undecoded, without "?"; "" if there is none */
+TC_EXTERN const char *tc_uri(const tc_request_t *req);          /**< path and query as sent */
 TC_EXTERN const char *tc_http_version(const tc_request_t *req); /**< "HTTP/1.1" */
-TC_EXTERN const char *tc_host(const tc_request_t *req);      /**< with the port, as sent; "" from a 1.0 client without */
-TC_EXTERN const char *tc_protocol(const tc_request_t *req);  /**< "http" or "https" */
+TC_EXTERN const char *tc_host(const tc_request_t *req);     /**< with the port, as sent; "" from a 1.0 client without */
+TC_EXTERN const char *tc_protocol(const tc_request_t *req); /**< "http" or "https" */
 TC_EXTERN const char *tc_remote_ip(const tc_request_t *req); /**< numeric; "" on a unix socket */
 TC_EXTERN const char *tc_route(const tc_request_t *req);     /**< the pattern that matched; NULL: none did */
 TC_EXTERN const char *tc_header(const tc_request_t *req, const char *name); /**< several joined with ", "; NULL */
@@ -175,7 +186,7 @@ typedef struct {
 TC_EXTERN size_t tc_headers(const tc_request_t *req, const tc_header_field_t **out);
 /** What a pattern captured, decoded; NULL. A capture that is not UTF-8 was answered by 400 before. */
 TC_EXTERN const char *tc_path_arg(const tc_request_t *req, const char *name);
-TC_EXTERN int64_t tc_path_int(const tc_request_t *req, const char *name); /**< of an {x:int}; else 0 */
+TC_EXTERN int64_t tc_path_int(const tc_request_t *req, const char *name); /**< the same as a number; 0 if it is none */
 
 /**
  * Arguments, as Tornado: of several the last one, of the body before the query's; UTF-8 (else the request is answered
@@ -188,15 +199,15 @@ TC_EXTERN const char *tc_get_body_argument(const tc_request_t *req, const char *
 TC_EXTERN size_t tc_get_arguments(const tc_request_t *req, const char *name, const char *const **out);
 /** 400 if it is missing: `TC_TRY(tc_require_argument(req, "text", &text));` (MissingArgumentError) */
 TC_EXTERN int tc_require_argument(tc_request_t *req, const char *name, const char **out) TC_MUST_CHECK;
-TC_EXTERN tc_bytes_t tc_body(const tc_request_t *req);       /**< NUL behind it, not counted */
+TC_EXTERN tc_bytes_t tc_body(const tc_request_t *req); /**< NUL behind it, not counted; empty if it is streamed */
 /** The body as JSON, in the arena. 415 unless it says it is JSON, 400 if it is not: for TC_TRY. */
 TC_EXTERN int tc_read_json(tc_request_t *req, yyjson_val **root) TC_MUST_CHECK;
 TC_EXTERN const char *tc_get_cookie(const tc_request_t *req, const char *name, const char *fallback);
 
-TC_EXTERN void *tc_arg(const tc_request_t *req);             /**< given with the route */
-TC_EXTERN void *tc_data(tc_request_t *req);                  /**< data_size zeroed bytes; NULL if that is 0 */
+TC_EXTERN void *tc_arg(const tc_request_t *req); /**< given with the route */
+TC_EXTERN void *tc_data(tc_request_t *req);      /**< data_size zeroed bytes; NULL if that is 0 */
 TC_EXTERN tc_ioloop_t *tc_loop(const tc_request_t *req);
-TC_EXTERN bool tc_closed(const tc_request_t *req);           /**< the client is gone */
+TC_EXTERN bool tc_closed(const tc_request_t *req);              /**< the client is gone */
 TC_EXTERN uint64_t tc_request_time_ms(const tc_request_t *req); /**< since its headers were in */
 TC_EXTERN tc_application_t *tc_request_application(const tc_request_t *req);
 
@@ -212,8 +223,14 @@ TC_EXTERN int tc_on_cleanup(tc_request_t *req, tc_free_fn fn, void *data);
 /** From initialize or admit: this request's own limit. */
 TC_EXTERN int tc_set_max_body_size(tc_request_t *req, size_t size);
 
-/* ---- The answer: verbs return 0 or a negative code. The first failure is kept by the request and becomes its
- *      outcome, so that results may be ignored. Text and bytes are copied unless the name says otherwise. ------------- */
+/* ---- The answer ------------------------------------------------------------------------------------------------
+ *
+ * Verbs return 0 or a negative code. The first failure is kept by the request and becomes its outcome, so that results
+ * may be ignored. Text and bytes are copied unless the name says otherwise.
+ *
+ * What comes too late fails with a line in the log, and leaves the answer as it is: TC_EBUSY for status and headers
+ * after the flush, TC_EALREADY for everything after the end; TC_ECLOSED, silently, if the client left.
+ */
 
 TC_EXTERN int tc_write(tc_request_t *req, const char *text);
 TC_EXTERN int tc_writef(tc_request_t *req, const char *fmt, ...) TC_PRINTF(2, 3);
@@ -222,11 +239,12 @@ TC_EXTERN int tc_write_bytes(tc_request_t *req, tc_bytes_t bytes);
 TC_EXTERN int tc_write_borrowed(tc_request_t *req, tc_bytes_t bytes);
 /** Taken, also on failure: `free_owner(owner)` is called once the bytes are not needed any more. */
 TC_EXTERN int tc_write_owned(tc_request_t *req, tc_bytes_t bytes, tc_free_fn free_owner, void *owner);
-TC_EXTERN yyjson_mut_doc *tc_json_new(tc_request_t *req);    /**< in the arena: nothing to free */
-/** Write a document, "</" escaped, with Content-Type application/json unless one is set. */
+TC_EXTERN yyjson_mut_doc *tc_json_new(tc_request_t *req); /**< in the arena: nothing to free */
+/** Write a document, "</" escaped, with Content-Type application/json unless one is set. TC_ENOMEM also if any memory
+ * of the request failed before, for then parts of the document may be missing. */
 TC_EXTERN int tc_write_json(tc_request_t *req, const yyjson_mut_doc *doc);
 
-TC_EXTERN int tc_set_status(tc_request_t *req, int status);  /**< 200 to 599 */
+TC_EXTERN int tc_set_status(tc_request_t *req, int status); /**< 200 to 599 */
 TC_EXTERN int tc_get_status(const tc_request_t *req);
 TC_EXTERN int tc_set_header(tc_request_t *req, const char *name, const char *value); /**< replaces */
 TC_EXTERN int tc_add_header(tc_request_t *req, const char *name, const char *value);
@@ -244,11 +262,12 @@ TC_EXTERN const char *tc_error_message(const tc_request_t *req);
 TC_EXTERN int tc_send_error(tc_request_t *req, int status);
 
 /** Send the headers and what is written so far; never waits. Then more may be written (chunked, or counted if
- *  Content-Length is set). */
+ *  Content-Length is set). If a verb failed before, that failure is returned and nothing sent. */
 TC_EXTERN int tc_flush(tc_request_t *req);
-TC_EXTERN bool tc_writable(const tc_request_t *req);         /**< queued output is below the mark (1 MiB) */
-TC_EXTERN tc_future_t *tc_drained(tc_request_t *req);        /**< done when it is; TC_ECLOSED when the client left */
-/** The answer ends here. A second time: TC_EALREADY, and a line in the log. */
+TC_EXTERN bool tc_writable(const tc_request_t *req);  /**< queued output is below the mark (1 MiB) */
+TC_EXTERN tc_future_t *tc_drained(tc_request_t *req); /**< done when it is; TC_ECLOSED when the client left */
+/** The answer ends here; if a verb failed before, with the page of that failure. A second time: TC_EALREADY, and a line
+ * in the log. */
 TC_EXTERN int tc_finish(tc_request_t *req);
 
 /* ---- Later ---------------------------------------------------------------------------------------------------- */
@@ -257,8 +276,9 @@ TC_EXTERN int tc_finish(tc_request_t *req);
 typedef int (*tc_then_fn)(tc_request_t *req, tc_future_t *future, void *arg);
 
 /**
- * When `future` is done, call `fn` on the loop, client or not. `fn` NULL: the future's status is the outcome. Steals
- * `future`; NULL is TC_ENOMEM.
+ * When `future` is done, call `fn` on the loop, client or not; if the loop ends first, with a cancelled future then.
+ * `fn` NULL: the future's status is the outcome. Steals `future`, which must be of the request's loop; NULL is
+ * TC_ENOMEM.
  *
  * @return TC_DETACH, or an error: to be returned either way
  */
@@ -266,12 +286,14 @@ TC_EXTERN int tc_then(tc_request_t *req, tc_future_t *future, tc_then_fn fn, voi
 
 /**
  * A counted token. While one lives, the request does, beyond disconnect, timeout and the server's end. When the last
- * goes and no outcome is in: 500, and a line in the log. NULL: out of memory.
+ * goes and no outcome is in: 500, and a line in the log, unless the client left. NULL: out of memory, or on_finish has
+ * run.
  */
 TC_EXTERN tc_deferred_t *tc_defer(tc_request_t *req) TC_MUST_CHECK;
 TC_ANY_THREAD tc_deferred_t *tc_deferred_ref(tc_deferred_t *token);
-TC_ANY_THREAD void tc_deferred_unref(tc_deferred_t *token);        /**< NULL is fine */
-/** Whether the client left: a hint, it may at any moment. Not of a timeout: tc_deferred_post is TC_EALREADY after one. */
+TC_ANY_THREAD void tc_deferred_unref(tc_deferred_t *token); /**< NULL is fine */
+/** Whether the client left: a hint, it may at any moment. Not of a timeout: tc_deferred_post is TC_EALREADY after one.
+ */
 TC_ANY_THREAD bool tc_deferred_closed(const tc_deferred_t *token);
 
 typedef int (*tc_deferred_fn)(tc_request_t *req, void *arg);

@@ -29,9 +29,9 @@ struct tc_http_response {
 typedef struct fetch {
     struct fetch *next;
     int id;
-    const char *path;        /* of the request line, in the arena */
+    const char *path; /* of the request line, in the arena */
     tc_test_client_t *client;
-    tc_iostream_t *stream;   /* NULL: closed */
+    tc_iostream_t *stream; /* NULL: closed */
     llhttp_t parser;
     tc__arena_t arena;
     tc__buffer_t name, value; /* of the header under way */
@@ -159,11 +159,18 @@ static int send_fields(fetch_t *fetch, const char *const *headers, unsigned *giv
             return TC_ENOMEM;
         TC_TRY(send_text(fetch, field));
         switch (tc__header_id(pair[0], strlen(pair[0]))) {
-        case TC__HEADER_HOST: *given |= GIVEN_HOST; break;
-        case TC__HEADER_CONTENT_TYPE: *given |= GIVEN_TYPE; break;
+        case TC__HEADER_HOST:
+            *given |= GIVEN_HOST;
+            break;
+        case TC__HEADER_CONTENT_TYPE:
+            *given |= GIVEN_TYPE;
+            break;
         case TC__HEADER_CONTENT_LENGTH:
-        case TC__HEADER_TRANSFER_ENCODING: *given |= GIVEN_LENGTH; break;
-        default: break;
+        case TC__HEADER_TRANSFER_ENCODING:
+            *given |= GIVEN_LENGTH;
+            break;
+        default:
+            break;
         }
     }
     return 0;

@@ -67,8 +67,8 @@ static bool is_message_level(tc_log_level_t level) {
 
 /* Who wants that message? false: nobody. */
 static bool find_sink(tc_log_level_t level, const tc_request_t *req, tc__log_sink_t *out) {
-    void (*choose)(const tc_request_t *, tc__log_sink_t *) =
-        req ? atomic_load_explicit(&choose_sink, memory_order_acquire) : NULL;
+    void (*choose)(const tc_request_t *,
+                   tc__log_sink_t *) = req ? atomic_load_explicit(&choose_sink, memory_order_acquire) : NULL;
     if (!is_message_level(level) || (!choose && !tc__log_wanted(level)))
         return false;
     out->level = tc_log_level();

@@ -48,8 +48,8 @@ typedef struct {
     void *user_data;
 } tc__log_sink_t;
 
-/* What is about a request goes where its application wants it: `choose` changes the process's *sink to that. It is called
- * from any thread. Requests belong to the web layer, which sets this when there is a first application. */
+/* What is about a request goes where its application wants it: `choose` changes the process's *sink to that. It is
+ * called from any thread. Requests belong to the web layer, which sets this when there is a first application. */
 void tc__log_set_request_sink(void (*choose)(const tc_request_t *req, tc__log_sink_t *sink));
 
 #endif

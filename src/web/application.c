@@ -1,9 +1,9 @@
 /*
  * application.c - routes, groups and what handlers inherit. (Tornado: Application, RuleRouter)
  *
- * All inheritance is worked out when a handler is registered: an endpoint holds the merged callbacks and the chains of admit,
- * prepare and on_finish, so that a request does nothing but call them. A program may build its whole application without
- * looking at a single return value: the first failure is kept, in words, and run or listen returns it.
+ * All inheritance is worked out when a handler is registered: an endpoint holds the merged callbacks and the chains of
+ * admit, prepare and on_finish, so that a request does nothing but call them. A program may build its whole application
+ * without looking at a single return value: the first failure is kept, in words, and run or listen returns it.
  *
  * Once it listens an application is frozen, and read by any number of threads without a lock.
  */
@@ -57,10 +57,10 @@ int tc__application_ready(tc_application_t *app) {
 
 /* ---- What a handler inherits ---- */
 
-#define INHERIT(field)                                                                                                 \
-    do {                                                                                                               \
-        if (!handler->field)                                                                                           \
-            handler->field = base->field;                                                                              \
+#define INHERIT(field)                    \
+    do {                                  \
+        if (!handler->field)              \
+            handler->field = base->field; \
     } while (0)
 
 static void inherit(tc_request_handler_t *handler, const tc_request_handler_t *base) {
@@ -106,14 +106,29 @@ tc_request_fn tc__endpoint_method(const tc__endpoint_t *endpoint, tc__method_t m
     const tc_request_handler_t *h = &endpoint->handler;
     tc_request_fn fn = NULL;
     switch (method) {
-    case TC__METHOD_GET: fn = h->get; break;
-    case TC__METHOD_HEAD: fn = h->head ? h->head : h->get; break;
-    case TC__METHOD_POST: fn = h->post; break;
-    case TC__METHOD_PUT: fn = h->put; break;
-    case TC__METHOD_DELETE: fn = h->delete_; break;
-    case TC__METHOD_PATCH: fn = h->patch; break;
-    case TC__METHOD_OPTIONS: fn = h->options; break;
-    case TC__METHOD_OTHER: break;
+    case TC__METHOD_GET:
+        fn = h->get;
+        break;
+    case TC__METHOD_HEAD:
+        fn = h->head ? h->head : h->get;
+        break;
+    case TC__METHOD_POST:
+        fn = h->post;
+        break;
+    case TC__METHOD_PUT:
+        fn = h->put;
+        break;
+    case TC__METHOD_DELETE:
+        fn = h->delete_;
+        break;
+    case TC__METHOD_PATCH:
+        fn = h->patch;
+        break;
+    case TC__METHOD_OPTIONS:
+        fn = h->options;
+        break;
+    case TC__METHOD_OTHER:
+        break;
     }
     return fn ? fn : h->any;
 }
@@ -150,7 +165,8 @@ static int check_handler(const char *pattern, const tc_request_handler_t *handle
     if (!tc__all_zero(handler->reserved, sizeof handler->reserved))
         return tc__misuse(TC_EINVAL, "%s: `reserved` of the handler must be zero", pattern);
     if (handler->flags & ~(uint32_t)TC_CANCEL_ON_CLOSE)
-        return tc__misuse(TC_EINVAL, "%s: the handler's flags 0x%x are not known to this library", pattern, handler->flags);
+        return tc__misuse(TC_EINVAL, "%s: the handler's flags 0x%x are not known to this library", pattern,
+                          handler->flags);
     if ((unsigned)handler->body > TC_BODY_REFUSE)
         return tc__misuse(TC_EINVAL, "%s: the handler's .body is none of TC_BODY_BUFFER, _STREAM, _REFUSE", pattern);
     return 0;
@@ -210,7 +226,8 @@ static int add_endpoint(tc_router_t *router, const char *pattern, const tc_reque
     return err;
 }
 
-static int add(tc_router_t *router, const char *pattern, const tc_request_handler_t *handler, void *arg, add_fn add_fn) {
+static int add(tc_router_t *router, const char *pattern, const tc_request_handler_t *handler, void *arg,
+               add_fn add_fn) {
     if (!router)
         return tc__fail(TC_ENOMEM, "the application or group is NULL: it could not be made");
     if (!pattern)
@@ -270,7 +287,8 @@ static void free_router(tc_router_t *router) {
     tc__free(router);
 }
 
-static tc_router_t *make_router(tc_application_t *app, tc__host_rule_t *host, const char *prefix_a, const char *prefix_b) {
+static tc_router_t *make_router(tc_application_t *app, tc__host_rule_t *host, const char *prefix_a,
+                                const char *prefix_b) {
     tc_router_t *router = tc__calloc(1, sizeof *router);
     size_t len_a = strlen(prefix_a), len_b = strlen(prefix_b);
     if (router)

@@ -16,14 +16,14 @@ enum { TC__MAX_GROUPS = 8 }; /* bases above a handler, the application's include
 
 /* What a route leads to: a handler with everything it inherits, worked out when it was registered. */
 typedef struct tc__endpoint {
-    tc_request_handler_t handler;              /* NULL callbacks filled in from the bases */
-    tc_request_fn admit[TC__MAX_GROUPS + 1];   /* the bases' first; NULL ends it */
+    tc_request_handler_t handler;            /* NULL callbacks filled in from the bases */
+    tc_request_fn admit[TC__MAX_GROUPS + 1]; /* the bases' first; NULL ends it */
     tc_request_fn prepare[TC__MAX_GROUPS + 1];
     void (*on_finish[TC__MAX_GROUPS + 1])(tc_request_t *req, int err); /* the handler's first */
     void *arg;
     char *name;
-    bool plain;                                /* a buffered body and a method, and nothing else to call or to check */
-    char allow[72];                            /* of the Allow field: "GET, HEAD, OPTIONS" */
+    bool plain;     /* a buffered body and a method, and nothing else to call or to check */
+    char allow[72]; /* of the Allow field: "GET, HEAD, OPTIONS" */
 } tc__endpoint_t;
 
 struct tc_application {
@@ -33,13 +33,13 @@ struct tc_application {
     tc__endpoint_t *not_found;
     struct tc_router *routers; /* all groups, owned, newest first; the last is the application's own */
     bool debug;
-    tc_log_level_t log_level;  /* 0: the process's */
+    tc_log_level_t log_level; /* 0: the process's */
     tc_log_cb log;
     void *log_data;
     size_t max_arguments;
-    int error;                 /* the first failure */
+    int error; /* the first failure */
     char *error_detail;
-    struct tc__owned *owned;   /* newest first */
+    struct tc__owned *owned; /* newest first */
 };
 
 tc_application_t *tc__application_ref(tc_application_t *app);

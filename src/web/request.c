@@ -5,12 +5,12 @@
  *   BEGIN --> ADMIT* --> PREPARE* --> (the body, piece by piece) --> METHOD --> DONE          streamed
  *
  * `proceed` is the one place where outcomes are judged: 0 goes on to the next step, TC_DETACH stops until
- * tc__request_outcome brings the outcome, a status or a failure leads to an error page. Whatever finishes the answer ends
- * the chain.
+ * tc__request_outcome brings the outcome, a status or a failure leads to an error page. Whatever finishes the answer
+ * ends the chain.
  *
- * Three things keep a request alive: its exchange, its holds (tokens, futures waited for), and frames of ours on the stack.
- * When the last of them goes, on_finish runs, the clean-ups run, and the arena is freed, the request within it. A request
- * that waits for an outcome nobody holds any more is answered by 500 at once, for nothing could bring one.
+ * Three things keep a request alive: its exchange, its holds (tokens, futures waited for), and frames of ours on the
+ * stack. When the last of them goes, on_finish runs, the clean-ups run, and the arena is freed, the request within it.
+ * A request that waits for an outcome nobody holds any more is answered by 500 at once, for nothing could bring one.
  */
 #include "web/request_internal.h"
 

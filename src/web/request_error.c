@@ -1,8 +1,8 @@
 /*
  * request_error.c - error pages and failures. (Tornado: send_error, write_error, log_exception)
  *
- * Until the headers are out an error replaces all that was written; after that nothing can be put right any more, and the
- * connection is cut, so that what was sent never looks like the whole.
+ * Until the headers are out an error replaces all that was written; after that nothing can be put right any more, and
+ * the connection is cut, so that what was sent never looks like the whole.
  */
 #include "web/request_internal.h"
 
@@ -89,8 +89,9 @@ void tc__request_send_error(tc_request_t *req, int status) {
 /* It is too late for a page. */
 static void log_cut(const tc_request_t *req, int status) {
     if (req->headers_sent && !req->client_left)
-        tc__log(TC__LOG_APPLICATION, TC_LOG_ERROR, req, "%s %s (%s): a %d after headers were sent: the connection is cut",
-                req->in->method, req->in->uri, tc_remote_ip(req), status);
+        tc__log(TC__LOG_APPLICATION, TC_LOG_ERROR, req,
+                "%s %s (%s): a %d after headers were sent: the connection is cut", req->in->method, req->in->uri,
+                tc_remote_ip(req), status);
 }
 
 int tc_send_error(tc_request_t *req, int status) {
@@ -121,7 +122,8 @@ static void log_failure(const tc_request_t *req, int outcome) {
     else
         tc__log(TC__LOG_APPLICATION, TC_LOG_ERROR, req, "%s %s (%s): the handler failed: %s%s%s%s", req->in->method,
                 req->in->uri, tc_remote_ip(req), tc_strerror(outcome), detailed ? ": " : "",
-                detailed ? req->kept_detail : "", req->headers_sent ? "; headers were sent, so the connection is cut" : "");
+                detailed ? req->kept_detail : "",
+                req->headers_sent ? "; headers were sent, so the connection is cut" : "");
 }
 
 tc__log_limit_t tc__http_error_limit;
@@ -129,8 +131,8 @@ tc__log_limit_t tc__http_error_limit;
 /* Tornado logs an HTTPError that carries a message. Peers can provoke it, so its rate is limited. */
 static void log_http_error(const tc_request_t *req, int status) {
     if (req->error_message && req->error_status == status)
-        tc__log_limited(&tc__http_error_limit, TC__LOG_GENERAL, TC_LOG_WARNING, req, "%d %s %s (%s): %s", status, req->in->method,
-                        req->in->uri, tc_remote_ip(req), req->error_message);
+        tc__log_limited(&tc__http_error_limit, TC__LOG_GENERAL, TC_LOG_WARNING, req, "%d %s %s (%s): %s", status,
+                        req->in->method, req->in->uri, tc_remote_ip(req), req->error_message);
 }
 
 void tc__request_fail(tc_request_t *req, int outcome) {

@@ -1,8 +1,8 @@
 /*
  * request_input.c - what came in, as handlers ask for it. (Tornado: HTTPServerRequest, get_argument, get_cookie)
  *
- * Nothing is worked out before somebody asks. Getters take a const request, but keep what they found in its arena, so that
- * asking twice costs once; they belong to the loop's thread like everything of a request.
+ * Nothing is worked out before somebody asks. Getters take a const request, but keep what they found in its arena, so
+ * that asking twice costs once; they belong to the loop's thread like everything of a request.
  */
 #include "web/request_internal.h"
 

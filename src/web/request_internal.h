@@ -17,12 +17,12 @@
 #include "web/application_internal.h"
 
 typedef enum { /* the callback whose outcome is awaited, or what is waited for */
-    TC__STEP_BEGIN,
-    TC__STEP_ADMIT,
-    TC__STEP_PREPARE,
-    TC__STEP_BODY,
-    TC__STEP_METHOD,
-    TC__STEP_DONE
+               TC__STEP_BEGIN,
+               TC__STEP_ADMIT,
+               TC__STEP_PREPARE,
+               TC__STEP_BODY,
+               TC__STEP_METHOD,
+               TC__STEP_DONE
 } tc__step_t;
 
 /* A block of output that was copied, or a piece that was lent or given. */
@@ -34,45 +34,45 @@ typedef struct tc__drained_waiter {
 } tc__drained_waiter_t;
 
 struct tc_request {
-    tc__server_request_t *in;      /* the arena is in it, and this struct in the arena */
-    tc__exchange_t *exchange;      /* NULL: it is over */
-    tc_application_t *app;         /* counted */
+    tc__server_request_t *in; /* the arena is in it, and this struct in the arena */
+    tc__exchange_t *exchange; /* NULL: it is over */
+    tc_application_t *app;    /* counted */
     const tc__endpoint_t *endpoint;
-    const tc__route_t *route;      /* NULL: none matched */
-    tc_bytes_t *captures;          /* undecoded, parallel to route->params */
-    const char **path_args;        /* decoded, likewise */
-    tc_request_fn method;          /* all there is to call, for a plain endpoint; else NULL */
+    const tc__route_t *route; /* NULL: none matched */
+    tc_bytes_t *captures;     /* undecoded, parallel to route->params */
+    const char **path_args;   /* decoded, likewise */
+    tc_request_fn method;     /* all there is to call, for a plain endpoint; else NULL */
     void *data;
-    uint64_t start_ns;             /* 0: no access line is wanted */
+    uint64_t start_ns; /* 0: no access line is wanted */
 
     /* the chain */
-    uint8_t step;                  /* tc__step_t */
-    uint8_t index;                 /* of the next in the chain of admit or prepare */
-    bool detached;                 /* the outcome of `step` comes later */
-    bool in_headers_received;      /* so the connection learns by that call's return whether to go on */
+    uint8_t step;             /* tc__step_t */
+    uint8_t index;            /* of the next in the chain of admit or prepare */
+    bool detached;            /* the outcome of `step` comes later */
+    bool in_headers_received; /* so the connection learns by that call's return whether to go on */
     bool input_complete;
-    bool finished;                 /* the answer is complete, or given up */
-    bool failing;                  /* an error page is being made */
+    bool finished; /* the answer is complete, or given up */
+    bool failing;  /* an error page is being made */
     bool client_left, told_client_left;
-    bool over;                     /* nothing may hold it any more: on_finish runs, or the loop ends */
-    uint16_t frames;               /* of this library on the stack, that still use it */
-    uint32_t holds;                /* tokens, and futures waited for */
-    int kept_error;                /* of the first verb that failed */
-    int end_err;                   /* what on_finish is told */
+    bool over;       /* nothing may hold it any more: on_finish runs, or the loop ends */
+    uint16_t frames; /* of this library on the stack, that still use it */
+    uint32_t holds;  /* tokens, and futures waited for */
+    int kept_error;  /* of the first verb that failed */
+    int end_err;     /* what on_finish is told */
 
     /* the answer */
     bool headers_sent;
-    bool default_type;             /* Content-Type is text/html, for nobody has said otherwise */
+    bool default_type; /* Content-Type is text/html, for nobody has said otherwise */
     bool used_first_block;
     int status;
     const char *reason;
-    const char *error_message;     /* of tc_http_error, for the page of error_status */
+    const char *error_message; /* of tc_http_error, for the page of error_status */
     int error_status;
-    const char *kept_detail;       /* kept_error in words, or NULL */
+    const char *kept_detail; /* kept_error in words, or NULL */
     tc__headers_t headers;
     tc__segment_t *segments;
     uint32_t segment_count, segment_capacity;
-    tc__outblock_t *open_block;    /* the newest segment, with room */
+    tc__outblock_t *open_block; /* the newest segment, with room */
     tc__drained_waiter_t *drained;
 
     /* the request's body, and what was read off */
@@ -85,10 +85,10 @@ struct tc_request {
     const char *path_text, *host_text, *remote_text;
 
     /* later */
-    tc__list_t node;               /* among the loop's requests that are held, so that its end ends them */
-    tc__list_t thens;              /* futures waited for */
-    struct tc__then *spare_then;   /* used and to be used again */
-    tc_deferred_t *tokens;         /* newest first: the one that tc_defer gives references to */
+    tc__list_t node;             /* among the loop's requests that are held, so that its end ends them */
+    tc__list_t thens;            /* futures waited for */
+    struct tc__then *spare_then; /* used and to be used again */
+    tc_deferred_t *tokens;       /* newest first: the one that tc_defer gives references to */
     tc__timer_t timeout;
 
     /* not zeroed */

@@ -1,8 +1,8 @@
 /*
  * request_json.c - JSON in and out, by yyjson in the request's arena. (Tornado: write(dict), json_decode)
  *
- * yyjson leaves out what it could not allocate and writes the rest as if nothing had happened. The arena remembers that an
- * allocation failed, and tc_write_json then fails instead of sending half a document.
+ * yyjson leaves out what it could not allocate and writes the rest as if nothing had happened. The arena remembers that
+ * an allocation failed, and tc_write_json then fails instead of sending half a document.
  */
 #include "web/request_internal.h"
 

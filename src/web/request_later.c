@@ -1,10 +1,11 @@
 /*
  * request_later.c - outcomes that come later: futures waited for, and tokens for any thread.
  *
- * Both hold the request. A `then` is a waiter on a future, in the request's arena. The token is memory of its own, counted by
- * an atomic, because other threads have it: they may only post to the loop's mailbox, drop references, and read two flags.
- * The request behind it is touched on the loop's thread alone. The token's memory goes when both the program and the request
- * have let go of it, for a loop may end while threads still have references: then they are left with a shell.
+ * Both hold the request. A `then` is a waiter on a future, in the request's arena. The token is memory of its own,
+ * counted by an atomic, because other threads have it: they may only post to the loop's mailbox, drop references, and
+ * read two flags. The request behind it is touched on the loop's thread alone. The token's memory goes when both the
+ * program and the request have let go of it, for a loop may end while threads still have references: then they are left
+ * with a shell.
  */
 #include "web/request_internal.h"
 
@@ -49,7 +50,8 @@ static int check_future(const tc_request_t *req, const tc_future_t *future) {
     if (req->over)
         return tc__fail(TC_ECANCELED, "tc_then: the request is over");
     if (tc__future_loop(future) != req->in->loop)
-        return tc__misuse(TC_EINVAL, "tc_then: the future is of another loop than the request, or of one that was freed");
+        return tc__misuse(TC_EINVAL,
+                          "tc_then: the future is of another loop than the request, or of one that was freed");
     return 0;
 }
 
@@ -105,8 +107,8 @@ struct tc_deferred {
     _Atomic bool closed;    /* the client is gone */
     _Atomic bool done;      /* the outcome is in */
     tc__mailbox_t *mailbox;
-    tc_request_t *req;      /* of the loop's thread; NULL: the loop ended */
-    tc_deferred_t *next;    /* of the loop's thread: in req->tokens */
+    tc_request_t *req;   /* of the loop's thread; NULL: the loop ended */
+    tc_deferred_t *next; /* of the loop's thread: in req->tokens */
     struct tc__mail gone;
 };
 

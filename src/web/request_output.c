@@ -1,9 +1,10 @@
 /*
  * request_output.c - what handlers write. (Tornado: write, flush, finish, set_status, set_header, redirect)
  *
- * Output is a list of segments: text that was copied goes into blocks of the loop's pool, large texts into memory of their
- * own, what is lent or given stays where it is. A flush hands the list to the exchange, with the ownership of each segment,
- * so that a long answer never gathers in the request. Nothing is copied twice, but small pieces into the stream's cork.
+ * Output is a list of segments: text that was copied goes into blocks of the loop's pool, large texts into memory of
+ * their own, what is lent or given stays where it is. A flush hands the list to the exchange, with the ownership of
+ * each segment, so that a long answer never gathers in the request. Nothing is copied twice, but small pieces into the
+ * stream's cork.
  */
 #include "web/request_internal.h"
 
@@ -331,9 +332,11 @@ int tc_finish(tc_request_t *req) {
     if (err == 0 || !req->exchange) {
         tc__request_set_finished(req);
         err = send_output(req, true);
-        if (err == TC_ETOOBIG || err == TC_ENOMEM) /* other failures are the client's, or logged where they were found */
-            tc__log(TC__LOG_APPLICATION, TC_LOG_ERROR, req, "%s %s: the answer cannot be sent, the connection is cut: %s",
-                    req->in->method, req->in->uri, tc_strerror(err));
+        if (err == TC_ETOOBIG ||
+            err == TC_ENOMEM) /* other failures are the client's, or logged where they were found */
+            tc__log(TC__LOG_APPLICATION, TC_LOG_ERROR, req,
+                    "%s %s: the answer cannot be sent, the connection is cut: %s", req->in->method, req->in->uri,
+                    tc_strerror(err));
     } else if (!req->failing) { /* else it is an error page, and whoever makes it sees to that */
         tc__request_fail(req, err);
     }
@@ -415,8 +418,9 @@ static char *encode_location(tc_request_t *req, const char *url) {
 int tc_redirect(tc_request_t *req, const char *url, int status) {
     TC_TRY(check_open(req, "tc_redirect"));
     if (!url || (status != 0 && (status < 300 || status > 399)))
-        return tc__request_keep_error(req, tc__misuse(TC_EINVAL, "tc_redirect: a url and a status from 300 to 399 (or 0) "
-                                                                 "are wanted"));
+        return tc__request_keep_error(req,
+                                      tc__misuse(TC_EINVAL, "tc_redirect: a url and a status from 300 to 399 (or 0) "
+                                                            "are wanted"));
     char *location = encode_location(req, url);
     if (!location)
         return tc__request_keep_error(req, TC_ENOMEM);

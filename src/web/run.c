@@ -1,8 +1,9 @@
 /*
- * run.c - an application as a whole program, and an application on a server. (Tornado: Application.listen, IOLoop.start)
+ * run.c - an application as a whole program, and an application on a server. (Tornado: Application.listen,
+ * IOLoop.start)
  *
- * tc_application_run owns main: it makes a loop and a server, raises the limit of descriptors, and turns SIGINT and SIGTERM
- * into a drain. Whatever goes wrong before it serves is logged in words, for few programs would print them.
+ * tc_application_run owns main: it makes a loop and a server, raises the limit of descriptors, and turns SIGINT and
+ * SIGTERM into a drain. Whatever goes wrong before it serves is logged in words, for few programs would print them.
  */
 #include <string.h>
 #include <sys/resource.h>
@@ -49,7 +50,8 @@ static void on_drained(tc_httpserver_t *server, int err, void *user_data) {
 static void on_signal(tc_ioloop_t *loop, int signum, void *user_data) {
     (void)signum;
     run_t *run = user_data;
-    int err = tc_httpserver_drain(run->server, run->draining ? 0 : run->drain_ms, run->draining ? NULL : on_drained, run);
+    int err = tc_httpserver_drain(run->server, run->draining ? 0 : run->drain_ms, run->draining ? NULL : on_drained,
+                                  run);
     run->draining = true;
     if (err < 0)
         tc_ioloop_stop(loop);

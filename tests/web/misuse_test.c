@@ -127,7 +127,7 @@ static int bad_errorf(tc_request_t *req) {
 }
 
 static int null_errorf(tc_request_t *req) {
-    return tc_http_errorf(req, 404, no_text);
+    return tc_http_errorf(req, 404, no_text, 1);
 }
 
 static int bad_send_error(tc_request_t *req) {
@@ -203,7 +203,7 @@ static int asks_for_null(tc_request_t *req) {
          tc_get_body_argument(req, NULL, "c"));
     note("%s", tc_get_cookie(req, NULL, "d"));
     note("%d", tc_get_argument(req, "none", NULL) == NULL);
-    note("%d", tc_strdup(req, NULL) == NULL && tc_sprintf(req, no_text) == NULL);
+    note("%d", tc_strdup(req, NULL) == NULL && tc_sprintf(req, no_text, 1) == NULL);
     note("%d", tc_alloc(req, 0) != NULL && tc_alloc(req, SIZE_MAX) == NULL);
     note("%d", tc_headers(req, &fields) == 1);
     return 0;

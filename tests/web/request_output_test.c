@@ -83,13 +83,13 @@ static void formatted_text_of_any_length_is_whole(void **state) {
 
 static int writes_many_small(tc_request_t *req) {
     for (int i = 0; i < 20000; i++)
-        tc_write_bytes(req, tc_bytes("0123456789" + i % 10, 1));
+        tc_write_bytes(req, tc_bytes(&"0123456789"[i % 10], 1));
     return 0;
 }
 
 static int writes_many_borrowed(tc_request_t *req) {
     for (int i = 0; i < 20000; i++)
-        tc_write_borrowed(req, tc_bytes("0123456789" + i % 10, 1));
+        tc_write_borrowed(req, tc_bytes(&"0123456789"[i % 10], 1));
     return 0;
 }
 
