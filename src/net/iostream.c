@@ -283,7 +283,7 @@ int tc_iostream_new(tc_iostream_t **out, tc_ioloop_t *loop, int fd, const tc_ios
     int type = 0;
     socklen_t len = sizeof(type);
     if (tc__sys.getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0)
-        return tc__fail(-errno, "tc_iostream_new: descriptor %d: %s", fd, strerror(errno));
+        return tc__fail(-errno, "tc_iostream_new: descriptor %d: %s", fd, tc_strerror(-errno));
     if (type != SOCK_STREAM)
         return tc__fail(TC_EINVAL, "tc_iostream_new: descriptor %d is not a stream socket", fd);
     int err = tc__set_nonblocking(fd);

@@ -196,6 +196,5 @@ static inline void tc__socket_attach(tc_iostream_t *stream, int fd, bool has_nod
     stream->fd = fd;
     stream->nodelay_done = has_nodelay;
 }
-void tc__memory_cut(tc_iostream_t *stream); /* before its end is closed: the peer sees a reset */
 
 #endif

@@ -178,7 +178,7 @@ static int resolve(struct addrinfo **out, const char *host, const tc_bind_option
     case EAI_AGAIN:
         return tc__fail(TC_EAGAIN, "%s: the name cannot be resolved at the moment", host);
     case EAI_SYSTEM:
-        return tc__fail(errno ? -errno : TC_ENOENT, "%s: %s", host ? host : "all addresses", strerror(errno));
+        return tc__fail(errno ? -errno : TC_ENOENT, "%s: %s", host ? host : "all addresses", tc_strerror(-errno));
     default:
         return tc__fail(TC_ENOENT, "%s: %s", host ? host : "all addresses", gai_strerror(rc));
     }
@@ -213,7 +213,7 @@ static int bind_inet(binding_t *binding, const char *host) {
 static int remove_stale_file(const struct sockaddr_un *address, socklen_t len) {
     struct stat status;
     if (lstat(address->sun_path, &status) < 0)
-        return errno == ENOENT ? 0 : tc__fail(-errno, "%s: %s", address->sun_path, strerror(errno));
+        return errno == ENOENT ? 0 : tc__fail(-errno, "%s: %s", address->sun_path, tc_strerror(-errno));
     if (!S_ISSOCK(status.st_mode))
         return tc__fail(TC_EALREADY, "%s: there is a file of that name, and it is no socket", address->sun_path);
     int fd = tc__socket(AF_UNIX);
@@ -227,7 +227,8 @@ static int remove_stale_file(const struct sockaddr_un *address, socklen_t len) {
     if (err != ECONNREFUSED)
         return tc__fail(-EADDRINUSE, "%s: in use (is the program running already?)", address->sun_path);
     if (unlink(address->sun_path) < 0 && errno != ENOENT)
-        return tc__fail(-errno, "%s: the old socket file cannot be removed: %s", address->sun_path, strerror(errno));
+        return tc__fail(-errno, "%s: the old socket file cannot be removed: %s", address->sun_path,
+                        tc_strerror(-errno));
     return 0;
 }
 
@@ -281,7 +282,7 @@ static int inherit(binding_t *binding, int fd) {
     int value = 0;
     socklen_t len = sizeof(value);
     if (tc__sys.getsockopt(fd, SOL_SOCKET, SO_TYPE, &value, &len) < 0)
-        return tc__fail(-errno, "descriptor %d: %s", fd, errno == ENOTSOCK ? "not a socket" : strerror(errno));
+        return tc__fail(-errno, "descriptor %d: %s", fd, errno == ENOTSOCK ? "not a socket" : tc_strerror(-errno));
     if (value != SOCK_STREAM)
         return tc__fail(TC_EINVAL, "descriptor %d: not a stream socket", fd);
 #ifdef SO_ACCEPTCONN
@@ -371,7 +372,7 @@ int tc_socket_port(int fd) {
     struct sockaddr_storage address;
     socklen_t len = sizeof(address);
     if (tc__sys.getsockname(fd, (struct sockaddr *)&address, &len) < 0)
-        return tc__fail(-errno, "descriptor %d: %s", fd, strerror(errno));
+        return tc__fail(-errno, "descriptor %d: %s", fd, tc_strerror(-errno));
     if (address.ss_family == AF_INET)
         return ntohs(((struct sockaddr_in *)(void *)&address)->sin_port);
     if (address.ss_family == AF_INET6)

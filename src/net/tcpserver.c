@@ -348,7 +348,7 @@ static int new_listener(tc_tcpserver_t *server, int fd) {
     struct sockaddr_storage address;
     socklen_t len = sizeof(address);
     if (tc__sys.getsockname(fd, (struct sockaddr *)&address, &len) < 0)
-        return tc__fail(-errno, "descriptor %d: %s", fd, strerror(errno));
+        return tc__fail(-errno, "descriptor %d: %s", fd, tc_strerror(-errno));
 #ifdef SO_ACCEPTCONN
     int listens = 0;
     socklen_t size = sizeof(listens);
