@@ -29,7 +29,8 @@ typedef struct {
     uint64_t idle_timeout_ms;     /**< between two requests of a connection; default 75,000 */
     uint64_t header_timeout_ms;   /**< from the first byte to the complete header block, then 408; a new connection that
                                        stays silent as long is closed; default 20,000 */
-    uint64_t body_timeout_ms;     /**< without a byte of the body; default 30,000; then 408 */
+    uint64_t body_timeout_ms;     /**< without a byte of the body, or with less than one per millisecond; default 30,000;
+                                       then 408 */
     uint64_t write_timeout_ms;    /**< without the client taking a byte; default 60,000; then the connection is aborted */
     bool no_keep_alive;           /**< one request per connection */
     const char *server_name;      /**< the Server header field; default "tornadoc/" and the version; "": none; copied */

@@ -39,6 +39,8 @@ typedef struct {
     uint64_t body_limit, body_len;
     uint64_t framing_len;          /* raw bytes of chunk lines, extensions and trailers */
     uint64_t chunks;
+    uint64_t rate_since, rate_from; /* when its rate was looked at, and body_len then; our own pauses are taken out */
+    uint64_t waiting_since;
     char trailer[31];              /* the name of the one under way, as far as it matters */
     uint8_t trailer_len;
     bool head_done, complete, expects_continue, keep_alive;

@@ -341,6 +341,12 @@ static bool exchange_open(const tc__http1connection_t *connection, const tc__htt
            !message->answered;
 }
 
+/* Nothing more is given to the delegate, and the client's time stands still, until it resumes. */
+static void wait_for_delegate(tc__http1connection_t *connection) {
+    connection->message->waiting = true;
+    connection->message->waiting_since = tc__ioloop_now(tc__http1_loop(connection));
+}
+
 void tc__http1_refuse_rest(tc__http1connection_t *connection, int status, const char *why) {
     tc__http1_message_t *message = connection->message;
     if (message->answered) { /* only its rest was being skipped, for the connection's sake */
@@ -349,7 +355,7 @@ void tc__http1_refuse_rest(tc__http1connection_t *connection, int status, const 
         return;
     }
     message->keep_alive = false;
-    message->waiting = true;
+    wait_for_delegate(connection);
     connection->exchange.delegate->refuse(connection->exchange.self, status, why);
 }
 
@@ -363,6 +369,18 @@ static void finish_message(tc__http1connection_t *connection) {
         connection->told_hangup = true;
         connection->exchange.delegate->client_left(connection->exchange.self);
     }
+}
+
+/* A byte now and then is hardly better than silence, and could be kept up for days: one per millisecond is wanted. */
+static bool body_too_slow(tc__http1connection_t *connection) {
+    tc__http1_message_t *message = connection->message;
+    uint64_t now = tc__ioloop_now(tc__http1_loop(connection)), passed = now - message->rate_since;
+    if (passed < connection->params->body_timeout_ms)
+        return false;
+    bool slow = message->body_len - message->rate_from < passed;
+    message->rate_since = now;
+    message->rate_from = message->body_len;
+    return slow;
 }
 
 /* The delegate has the head and wants the body. */
@@ -380,6 +398,7 @@ static void begin_body(tc__http1connection_t *connection) {
 static void begin_exchange(tc__http1connection_t *connection) {
     tc__http1_message_t *message = connection->message;
     message->body_limit = connection->params->max_body_size;
+    message->rate_since = message->request->start_ms;
     if (message->request->content_length != 0)
         tc__http1_enter(connection, TC__HTTP1_BODY);
     else
@@ -394,7 +413,7 @@ static void begin_exchange(tc__http1connection_t *connection) {
     if (!exchange_open(connection, message))
         return;
     if (outcome == TC_DETACH)
-        message->waiting = true;
+        wait_for_delegate(connection);
     else if (message->request->content_length != 0)
         begin_body(connection);
 }
@@ -426,10 +445,15 @@ static void on_chunk(tc__http1connection_t *connection) {
         tc__http1_refuse_rest(connection, 413, "the body is larger than the limit");
         return;
     }
-    tc__http1_set_deadline(connection, connection->params->body_timeout_ms);
+    if (body_too_slow(connection)) {
+        tc__http1_refuse_rest(connection, 408, "the body comes too slowly");
+        return;
+    }
+    if (!tc_iostream_writing(connection->stream)) /* else the deadline is that of the output */
+        tc__http1_set_deadline(connection, connection->params->body_timeout_ms);
     int outcome = connection->exchange.delegate->data_received(connection->exchange.self, message->chunk);
     if (outcome == TC_DETACH && exchange_open(connection, message))
-        message->waiting = true;
+        wait_for_delegate(connection);
 }
 
 /* Tell what the parser stopped for; nothing more once the exchange waits or is over. */
@@ -609,7 +633,9 @@ void tc__http1_resume(tc__exchange_t *exchange) {
         return;
     tc__http1_hold(connection);
     message->waiting = false;
-    tc__http1_set_deadline(connection, connection->params->body_timeout_ms); /* it did not run while we did not read */
+    message->rate_since += tc__ioloop_now(tc__http1_loop(connection)) - message->waiting_since;
+    if (!tc_iostream_writing(connection->stream))
+        tc__http1_set_deadline(connection, connection->params->body_timeout_ms); /* it did not run meanwhile */
     bool body_begins = message->body_len == 0 && message->request->content_length != 0 && !message->chunk.data;
     if (body_begins)
         begin_body(connection);

@@ -295,6 +295,67 @@ static const tc_request_handler_t streaming = {
     .body = TC_BODY_STREAM, .data_received = wait_with_chunk, .post = hello, NOTED
 };
 
+static void a_body_that_comes_a_byte_at_a_time_is_refused(void **state) {
+    (void)state;
+    serve(&simple, NULL);
+    peer_t *peer = connect_peer();
+    say(peer, "POST / HTTP/1.1\r\nContent-Length: 100000\r\n" HEAD);
+    for (int i = 0; i < 29; i++) {
+        say(peer, "x");
+        let_pass(1000);
+    }
+    assert_int_equal(peer->len, 0);
+    let_pass(1000);
+    say(peer, "x");
+    assert_heard(peer, "HTTP/1.1 408 ");
+    assert_string_equal(noted(), "finish:sent");
+    assert_logged("408");
+}
+
+static void a_body_that_comes_slowly_is_not_refused(void **state) {
+    static char piece[1025];
+    (void)state;
+    serve(&simple, NULL);
+    peer_t *peer = connect_peer();
+    memset(piece, 'x', sizeof(piece) - 1);
+    say(peer, "POST / HTTP/1.1\r\nContent-Length: 204800\r\n" HEAD);
+    for (int i = 0; i < 200; i++) {
+        assert_int_equal(peer->len, 0);
+        let_pass(1000);
+        say(peer, piece);
+    }
+    assert_heard(peer, "HTTP/1.1 200 OK\r\n");
+    noted();
+}
+
+static int answer_at_once(tc_request_t *req) {
+    a_lot(req);
+    return tc_flush(req);
+}
+
+static int drop_chunk(tc_request_t *req, tc_bytes_t chunk) {
+    (void)req, (void)chunk;
+    return 0;
+}
+
+static void a_client_that_sends_on_but_takes_nothing_is_cut(void **state) {
+    static char piece[2001];
+    (void)state;
+    serve(&(tc_request_handler_t){ .body = TC_BODY_STREAM, .prepare = answer_at_once, .data_received = drop_chunk,
+                                   .post = hello, NOTED }, NULL);
+    peer_t *peer = connect_peer();
+    tc__memory_set_window(peer->server_end, 1000);
+    tc__iostream_pause(peer->stream);
+    memset(piece, 'x', sizeof(piece) - 1);
+    say(peer, "POST / HTTP/1.1\r\nContent-Length: 1000000\r\n" HEAD);
+    for (int i = 0; i < 121 && tc_httpserver_connections(server) > 0; i++) {
+        let_pass(1000);
+        say(peer, piece);
+    }
+    assert_int_equal(tc_httpserver_connections(server), 0);
+    noted();
+}
+
 static void time_in_which_we_do_not_read_does_not_count(void **state) {
     (void)state;
     serve(&streaming, NULL);
@@ -711,6 +772,9 @@ int main(void) {
         TEST_SERVER(the_time_of_a_second_head_begins_with_its_first_byte),
         TEST_SERVER(a_body_that_is_silent_for_30_seconds_is_refused),
         TEST_SERVER(chunk_lines_are_no_bytes_of_a_body),
+        TEST_SERVER(a_body_that_comes_a_byte_at_a_time_is_refused),
+        TEST_SERVER(a_body_that_comes_slowly_is_not_refused),
+        TEST_SERVER(a_client_that_sends_on_but_takes_nothing_is_cut),
         TEST_SERVER(time_in_which_we_do_not_read_does_not_count),
         TEST_SERVER(a_handler_may_take_its_time),
         TEST_SERVER(a_handler_with_a_timeout_is_answered_for_by_503),
