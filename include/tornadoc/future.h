@@ -67,8 +67,8 @@ TC_EXTERN void tc_future_unref(tc_future_t *future);
 /** A pending future with one reference, the caller's. NULL: out of memory. */
 TC_EXTERN tc_future_t *tc_future_new(tc_ioloop_t *loop);
 
-/** Done, with `result`, which the future frees with `free_result` (or NULL) unless somebody takes it. A second completion
- *  is ignored, and frees its result. */
+/** Done, with `result`, which the future frees with `free_result` (or NULL) unless somebody takes it. A second
+ * completion is ignored, and frees its result. */
 TC_EXTERN void tc_future_set_result(tc_future_t *future, void *result, tc_free_fn free_result);
 
 /** Failed, with a negative code (not TC_EAGAIN: that is the status of one that pends) and, if `message` is not NULL,
@@ -96,8 +96,8 @@ typedef int (*tc_work_fn)(void *arg, void **out);
 /**
  * Run `fn(arg)` on a thread of `executor`; NULL: the process's, of five threads per CPU. `free_arg` (or NULL) is called
  * on the loop's thread when the work is over, however it ended, and at once if it could not be queued; a result that
- * nobody takes is not freed. `arg` must live until then: a cancelled job that already runs still uses it. If the loop is
- * freed while it runs, `free_arg` is called by the worker in the end; the last loop that used the process's executor
+ * nobody takes is not freed. `arg` must live until then: a cancelled job that already runs still uses it. If the loop
+ * is freed while it runs, `free_arg` is called by the worker in the end; the last loop that used the process's executor
  * waits for that when it is freed.
  *
  * @return NULL: out of memory, or no loop on this thread

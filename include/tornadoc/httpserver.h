@@ -19,23 +19,23 @@ typedef struct tc_httpserver tc_httpserver_t;
 
 /** Zero is the default, everywhere. Sizes are bytes (TC_UNLIMITED), times milliseconds (TC_FOREVER). */
 typedef struct {
-    size_t max_request_line;      /**< default 8 KiB; beyond it 414 */
-    size_t max_header_size;       /**< request line and header block; default 64 KiB; beyond it 431 */
-    size_t max_header_count;      /**< default 128; beyond it 431 */
-    size_t max_body_size;         /**< default 100 MiB; beyond it 413; routes may have their own */
-    size_t max_output_size;       /**< queued for one client; default 64 MiB; beyond it the connection is aborted */
-    size_t output_mark;           /**< above it tc_writable is false; default 1 MiB */
-    size_t max_connections;       /**< then accepting pauses; default from RLIMIT_NOFILE, less a reserve */
-    uint64_t idle_timeout_ms;     /**< between two requests of a connection; default 75,000 */
-    uint64_t header_timeout_ms;   /**< from the first byte to the complete header block, then 408; a new connection that
-                                       stays silent as long is closed; default 20,000 */
-    uint64_t body_timeout_ms;     /**< without a byte of the body, or with less than one per millisecond; default 30,000;
-                                       then 408 */
-    uint64_t write_timeout_ms;    /**< without the client taking a byte; default 60,000; then the connection is aborted */
-    bool no_keep_alive;           /**< one request per connection */
-    const char *server_name;      /**< the Server header field; default "tornadoc/" and the version; "": none; copied */
-    tc_bind_options_t bind;       /**< for tc_httpserver_listen */
-    uintptr_t reserved[8];        /**< must be zero */
+    size_t max_request_line;    /**< default 8 KiB; beyond it 414 */
+    size_t max_header_size;     /**< request line and header block; default 64 KiB; beyond it 431 */
+    size_t max_header_count;    /**< default 128; beyond it 431 */
+    size_t max_body_size;       /**< default 100 MiB; beyond it 413; routes may have their own */
+    size_t max_output_size;     /**< queued for one client; default 64 MiB; beyond it the connection is aborted */
+    size_t output_mark;         /**< above it tc_writable is false; default 1 MiB */
+    size_t max_connections;     /**< then accepting pauses; default from RLIMIT_NOFILE, less a reserve */
+    uint64_t idle_timeout_ms;   /**< between two requests of a connection; default 75,000 */
+    uint64_t header_timeout_ms; /**< from the first byte to the complete header block, then 408; a new connection that
+                                     stays silent as long is closed; default 20,000 */
+    uint64_t body_timeout_ms;   /**< without a byte of the body, or with less than one per millisecond; default 30,000;
+                                     then 408 */
+    uint64_t write_timeout_ms;  /**< without the client taking a byte; default 60,000; then the connection is aborted */
+    bool no_keep_alive;         /**< one request per connection */
+    const char *server_name;    /**< the Server header field; default "tornadoc/" and the version; "": none; copied */
+    tc_bind_options_t bind;     /**< for tc_httpserver_listen */
+    uintptr_t reserved[8];      /**< must be zero */
 } tc_httpserver_options_t;
 
 /** Bind and accept: see tc_bind_sockets for `address`, and for `port` 0 or TC_ANY_PORT. Repeatable. */
@@ -55,8 +55,8 @@ TC_EXTERN void tc_httpserver_stop(tc_httpserver_t *server);
 
 typedef void (*tc_httpserver_cb)(tc_httpserver_t *server, int err, void *user_data);
 /**
- * Stop accepting, close idle connections, let what runs end with `Connection: close`, cut the rest at the deadline; then
- * call `cb` (or NULL) on the loop: 0, or TC_ETIMEDOUT if something was cut. A second drain only moves the deadline
+ * Stop accepting, close idle connections, let what runs end with `Connection: close`, cut the rest at the deadline;
+ * then call `cb` (or NULL) on the loop: 0, or TC_ETIMEDOUT if something was cut. A second drain only moves the deadline
  * nearer; its `cb` is called as well. Once the server is freed, no `cb` runs any more.
  *
  * @return 0; TC_ENOMEM, TC_ECLOSED (the loop is gone): `cb` never runs
@@ -64,8 +64,8 @@ typedef void (*tc_httpserver_cb)(tc_httpserver_t *server, int err, void *user_da
 TC_ANY_THREAD int tc_httpserver_drain(tc_httpserver_t *server, uint64_t timeout_ms, tc_httpserver_cb cb,
                                       void *user_data);
 
-/** Stop, abort what is left, free. Detached requests outlive it; a drain that is under way ends without its `cb`. NULL is
- *  fine. Not while another thread asks for a drain. */
+/** Stop, abort what is left, free. Detached requests outlive it; a drain that is under way ends without its `cb`. NULL
+ * is fine. Not while another thread asks for a drain. */
 TC_EXTERN void tc_httpserver_free(tc_httpserver_t *server);
 
 #ifdef __cplusplus

@@ -15,12 +15,12 @@ extern "C" {
 
 /** All zero, or NULL, means the defaults. */
 typedef struct {
-    int backlog;            /**< pending connections; default 1024 (the system may allow fewer) */
-    bool reuse_port;        /**< SO_REUSEPORT: several sockets share the port; off, as it hides a double start */
-    bool ipv4_only;         /**< of a name or of all addresses, take only these */
+    int backlog;     /**< pending connections; default 1024 (the system may allow fewer) */
+    bool reuse_port; /**< SO_REUSEPORT: several sockets share the port; off, as it hides a double start */
+    bool ipv4_only;  /**< of a name or of all addresses, take only these */
     bool ipv6_only;
-    unsigned unix_mode;     /**< mode of a unix socket's file; default 0600 */
-    uintptr_t reserved[4];  /**< must be zero */
+    unsigned unix_mode;    /**< mode of a unix socket's file; default 0600 */
+    uintptr_t reserved[4]; /**< must be zero */
 } tc_bind_options_t;
 
 enum { TC_MAX_SOCKETS = 16 }; /**< how many sockets one address can stand for */

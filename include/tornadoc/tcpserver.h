@@ -18,9 +18,9 @@ typedef struct tc_tcpserver tc_tcpserver_t;
 typedef void (*tc_tcpserver_cb)(tc_tcpserver_t *server, tc_iostream_t *stream, const char *peer, void *user_data);
 
 typedef struct {
-    tc_iostream_options_t stream;  /**< for each connection */
-    tc_bind_options_t bind;        /**< for tc_tcpserver_listen */
-    uintptr_t reserved[4];         /**< must be zero */
+    tc_iostream_options_t stream; /**< for each connection */
+    tc_bind_options_t bind;       /**< for tc_tcpserver_listen */
+    uintptr_t reserved[4];        /**< must be zero */
 } tc_tcpserver_options_t;
 
 TC_EXTERN int tc_tcpserver_new(tc_tcpserver_t **out, tc_ioloop_t *loop, const tc_tcpserver_options_t *options,

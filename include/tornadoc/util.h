@@ -63,31 +63,31 @@ typedef void (*tc_free_fn)(void *data);
  */
 enum {
     TC_OK = 0,
-    TC_ENOMEM = -ENOMEM,         /**< out of memory */
-    TC_EINVAL = -EINVAL,         /**< a bad argument; tc_error_detail() says which and what to do */
-    TC_EBUSY = -EBUSY,           /**< something of that kind is under way already */
-    TC_EAGAIN = -EAGAIN,         /**< not now */
-    TC_ENOTSUP = -ENOTSUP,       /**< not on this system, or not in this build */
-    TC_ECANCELED = -ECANCELED,   /**< cancelled before it was done */
-    TC_ETIMEDOUT = -ETIMEDOUT,   /**< a deadline passed */
-    TC_EALREADY = -EALREADY,     /**< that has happened already, and happens once */
-    TC_EOVERFLOW = -EOVERFLOW,   /**< a number that does not fit */
-    TC_ENOENT = -ENOENT,         /**< no such file, host or route */
-    TC_ECLOSED = -1025,          /**< the peer, or the object, is gone */
-    TC_EPROTO = -1026,           /**< the peer broke the protocol */
-    TC_ETOOBIG = -1027,          /**< beyond a limit */
-    TC_ETLS = -1028,             /**< TLS failed */
-    TC_EPATTERN = -1029,         /**< a bad route pattern or regular expression */
-    TC_ENOTCORO = -1030,         /**< awaiting outside a coroutine */
-    TC_EJSON = -1031             /**< not valid JSON */
+    TC_ENOMEM = -ENOMEM,       /**< out of memory */
+    TC_EINVAL = -EINVAL,       /**< a bad argument; tc_error_detail() says which and what to do */
+    TC_EBUSY = -EBUSY,         /**< something of that kind is under way already */
+    TC_EAGAIN = -EAGAIN,       /**< not now */
+    TC_ENOTSUP = -ENOTSUP,     /**< not on this system, or not in this build */
+    TC_ECANCELED = -ECANCELED, /**< cancelled before it was done */
+    TC_ETIMEDOUT = -ETIMEDOUT, /**< a deadline passed */
+    TC_EALREADY = -EALREADY,   /**< that has happened already, and happens once */
+    TC_EOVERFLOW = -EOVERFLOW, /**< a number that does not fit */
+    TC_ENOENT = -ENOENT,       /**< no such file, host or route */
+    TC_ECLOSED = -1025,        /**< the peer, or the object, is gone */
+    TC_EPROTO = -1026,         /**< the peer broke the protocol */
+    TC_ETOOBIG = -1027,        /**< beyond a limit */
+    TC_ETLS = -1028,           /**< TLS failed */
+    TC_EPATTERN = -1029,       /**< a bad route pattern or regular expression */
+    TC_ENOTCORO = -1030,       /**< awaiting outside a coroutine */
+    TC_EJSON = -1031           /**< not valid JSON */
 };
 
 /** Hand a failure up: `TC_TRY(tc_read_json(req, &root));` */
-#define TC_TRY(expr)                                                                                                   \
-    do {                                                                                                               \
-        int tc_rc_ = (expr);                                                                                           \
-        if (tc_rc_ != 0)                                                                                               \
-            return tc_rc_;                                                                                             \
+#define TC_TRY(expr)         \
+    do {                     \
+        int tc_rc_ = (expr); \
+        if (tc_rc_ != 0)     \
+            return tc_rc_;   \
     } while (0)
 
 /** Static text for any code, ours or libuv's. */

@@ -254,8 +254,8 @@ TC_EXTERN int tc_clear_header(tc_request_t *req, const char *name);
 TC_EXTERN int tc_redirect(tc_request_t *req, const char *url, int status);
 /** `return tc_http_error(req, 404, "no such user");` returns `status`; the message (or NULL) is shown and logged.
  *  Without the `return` it changes nothing: the handler goes on. */
-TC_EXTERN int tc_http_error(tc_request_t *req, int status, const char *message);
-TC_EXTERN int tc_http_errorf(tc_request_t *req, int status, const char *fmt, ...) TC_PRINTF(3, 4);
+TC_EXTERN int tc_http_error(tc_request_t *req, int status, const char *message) TC_MUST_CHECK;
+TC_EXTERN int tc_http_errorf(tc_request_t *req, int status, const char *fmt, ...) TC_PRINTF(3, 4) TC_MUST_CHECK;
 /** For write_error: the message, or NULL. */
 TC_EXTERN const char *tc_error_message(const tc_request_t *req);
 /** Drop what was written and answer with the page of an error now; finishes. Once headers went out it aborts. */
@@ -292,8 +292,8 @@ TC_EXTERN int tc_then(tc_request_t *req, tc_future_t *future, tc_then_fn fn, voi
 TC_EXTERN tc_deferred_t *tc_defer(tc_request_t *req) TC_MUST_CHECK;
 TC_ANY_THREAD tc_deferred_t *tc_deferred_ref(tc_deferred_t *token);
 TC_ANY_THREAD void tc_deferred_unref(tc_deferred_t *token); /**< NULL is fine */
-/** Whether the client left: a hint, it may at any moment. Not of a timeout: tc_deferred_post is TC_EALREADY after one.
- */
+/** Whether an answer comes too late: the client left, or the outcome is in (a timeout's, say). A hint: either may
+ * happen at any moment. */
 TC_ANY_THREAD bool tc_deferred_closed(const tc_deferred_t *token);
 
 typedef int (*tc_deferred_fn)(tc_request_t *req, void *arg);

@@ -2,9 +2,9 @@
  * http1_response.c - what goes out on an HTTP/1.x connection. (Tornado: http1connection, the writing half)
  *
  * A head is built in place in the stream's cork, from ready pieces: no formatting, no copy. Its framing is decided once
- * (RFC 9112 section 6.3): no body for HEAD, 204 and 304; Content-Length if the whole body is at hand or a header announces
- * it; chunks for HTTP/1.1; else the end of the connection. What a handler announces is counted: a body that would break its
- * own Content-Length never looks like a valid message.
+ * (RFC 9112 section 6.3): no body for HEAD, 204 and 304; Content-Length if the whole body is at hand or a header
+ * announces it; chunks for HTTP/1.1; else the end of the connection. What a handler announces is counted: a body that
+ * would break its own Content-Length never looks like a valid message.
  */
 #include "http/http1_private.h"
 
@@ -183,7 +183,8 @@ static int send_head(tc__http1connection_t *connection, const tc__response_head_
         char *room = tc__iostream_reserve(connection->stream, bound);
         if (!room)
             return why_no_room(connection);
-        tc__iostream_commit(connection->stream, (size_t)(put_head(room, connection, head, with_length, body_len) - room));
+        tc__iostream_commit(connection->stream,
+                            (size_t)(put_head(room, connection, head, with_length, body_len) - room));
         return 0;
     }
     char *text = tc__malloc(bound);
@@ -222,13 +223,24 @@ static int announced_length(const tc__headers_t *headers, uint64_t *out) {
     return err < 0 || repeated || *out == TC__LENGTH_UNKNOWN ? TC_EINVAL : 0;
 }
 
+/* The handler's mistake, with its request and in words. */
+TC_PRINTF(2, 3) static int misuse(const tc__http1_message_t *message, const char *fmt, ...) {
+    char words[128];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(words, sizeof words, fmt, args);
+    va_end(args);
+    return tc__misuse(TC_EINVAL, "%s %s: the handler's answer is cut: %s", message->request->method,
+                      message->request->uri, words);
+}
+
 /* Decide how the body is framed. *with_length: the field is ours to write. */
 static int frame(tc__http1connection_t *connection, const tc__response_head_t *head, uint64_t body_len, bool last,
                  bool *with_length) {
     tc__http1_message_t *message = connection->message;
     uint64_t announced;
     if (announced_length(head->headers, &announced) < 0)
-        return tc__misuse(TC_EINVAL, "the handler's Content-Length is not one number");
+        return misuse(message, "its Content-Length is not one number");
     bool bodiless_status = head->status == 204 || head->status == 304;
     message->bodiless = bodiless_status || message->request->method_id == TC__METHOD_HEAD;
     message->persist = may_persist(connection, head);
@@ -236,7 +248,8 @@ static int frame(tc__http1connection_t *connection, const tc__response_head_t *h
     if (message->bodiless)
         return 0;
     if (last && announced != TC__LENGTH_UNKNOWN && announced != body_len)
-        return tc__misuse(TC_EINVAL, "the handler's Content-Length is not the length of its body");
+        return misuse(message, "its Content-Length is %llu, its body has %llu bytes", (unsigned long long)announced,
+                      (unsigned long long)body_len);
     message->length_left = last ? body_len : announced;
     if (message->length_left != TC__LENGTH_UNKNOWN)
         return 0;
@@ -264,7 +277,8 @@ static int send_chunk(tc_iostream_t *stream, const tc__segment_t *body, size_t c
 }
 
 /* Takes the segments in every case. */
-static int send_body(tc__http1connection_t *connection, const tc__segment_t *body, size_t count, size_t len, bool last) {
+static int send_body(tc__http1connection_t *connection, const tc__segment_t *body, size_t count, size_t len,
+                     bool last) {
     tc__http1_message_t *message = connection->message;
     if (message->bodiless || len == 0) {
         release(body, count);
@@ -273,7 +287,8 @@ static int send_body(tc__http1connection_t *connection, const tc__segment_t *bod
     } else {
         if (message->length_left != TC__LENGTH_UNKNOWN && len > message->length_left) {
             release(body, count);
-            return tc__misuse(TC_EINVAL, "the handler wrote more than its Content-Length");
+            return misuse(message, "it wrote %llu bytes more than its Content-Length",
+                          (unsigned long long)(len - message->length_left));
         }
         if (message->length_left != TC__LENGTH_UNKNOWN)
             message->length_left -= len;
@@ -286,7 +301,8 @@ static int send_body(tc__http1connection_t *connection, const tc__segment_t *bod
         return tc__iostream_sendv(connection->stream, &end, 1);
     }
     if (message->length_left != 0 && message->length_left != TC__LENGTH_UNKNOWN)
-        return tc__misuse(TC_EINVAL, "the handler wrote less than its Content-Length");
+        return misuse(message, "it wrote %llu bytes less than its Content-Length",
+                      (unsigned long long)message->length_left);
     return 0;
 }
 
@@ -372,6 +388,12 @@ static void set_max_body_size(tc__exchange_t *exchange, size_t size) {
 }
 
 /* While the system takes what comes, nothing is: corked bytes go out when the caller returns, and nobody would tell. */
+static bool announces_too_much(const tc__exchange_t *exchange) {
+    const tc__http1_message_t *message = of(exchange)->message;
+    return message && message->request->content_length != TC__LENGTH_UNKNOWN &&
+           message->request->content_length > message->body_limit;
+}
+
 static size_t queued(const tc__exchange_t *exchange) {
     const tc_iostream_t *stream = of(exchange)->stream;
     return tc_iostream_writing(stream) ? tc__iostream_queued(stream) : 0;
@@ -387,6 +409,7 @@ const tc__exchange_vtable_t tc__http1_vtable = {
     .abort = abort_exchange,
     .resume = tc__http1_resume,
     .set_max_body_size = set_max_body_size,
+    .announces_too_much = announces_too_much,
     .queued = queued,
     .output_mark = output_mark,
 };
@@ -401,8 +424,8 @@ int tc__http1_send_continue(tc__http1connection_t *connection) {
 static char *put_refusal(char *out, tc__http1connection_t *connection, int status, bool with_body) {
     char page[256];
     const char *reason = tc_http_reason(status);
-    int len = snprintf(page, sizeof page, "<html><title>%d: %s</title><body>%d: %s</body></html>", status, reason, status,
-                       reason);
+    int len = snprintf(page, sizeof page, "<html><title>%d: %s</title><body>%d: %s</body></html>", status, reason,
+                       status, reason);
     out = put_prefix(out, connection, &(tc__response_head_t){ .status = status });
     out = PUT(out, "Content-Type: text/html; charset=UTF-8\r\n");
     out = put_content_length(out, (uint64_t)len);
@@ -414,8 +437,8 @@ void tc__http1_refuse(tc__http1connection_t *connection, int status, const char 
     static tc__log_limit_t limit;
     char peer[INET6_ADDRSTRLEN + 16];
     tc__address_format(&connection->peer, peer, sizeof peer);
-    tc__log_limited(&limit, TC__LOG_GENERAL, TC_LOG_WARNING, NULL, "%d %s (%s): %s", status, tc_http_reason(status), peer,
-                    why);
+    tc__log_limited(&limit, TC__LOG_GENERAL, TC_LOG_WARNING, NULL, "%d %s (%s): %s", status, tc_http_reason(status),
+                    peer, why);
     tc__http1_message_t *message = connection->message;
     bool is_head = message && message->parser.method == HTTP_HEAD;
     connection->message = NULL;

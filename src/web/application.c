@@ -34,7 +34,7 @@ typedef struct tc__owned {
 /* ---- The kept failure ---- */
 
 static int keep_error(tc_application_t *app, int err) {
-    if (app && err < 0 && app->error == 0) {
+    if (app && err < 0 && err != TC_EBUSY && app->error == 0) { /* what came too late changes nothing */
         const char *detail = tc_error_detail();
         app->error = err;
         app->error_detail = tc__strndup(detail, strlen(detail));
@@ -307,7 +307,10 @@ static tc_router_t *make_router(tc_application_t *app, tc__host_rule_t *host, co
 /* A group inside `parent`, at its newest place in the application's list. */
 static int new_group(tc_router_t **out, tc_router_t *parent, tc__host_rule_t *host, const char *prefix,
                      const tc_request_handler_t *base) {
+    size_t prefix_len = strlen(prefix);
     TC_TRY(check_open(parent->app, prefix));
+    if (prefix_len > 0 && (prefix[0] != '/' || prefix[prefix_len - 1] == '/'))
+        return tc__misuse(TC_EPATTERN, "%s: a group's prefix begins with \"/\" and does not end with one", prefix);
     if (base)
         TC_TRY(check_handler(prefix, base));
     if (parent->base_count == TC__MAX_GROUPS - 1 && base)

@@ -87,6 +87,13 @@ void tc__request_abort(tc_request_t *req) {
         req->exchange->vtable->abort(req->exchange);
 }
 
+void tc__request_explain(tc_request_t *req, int err, const char *words) {
+    if (req->kept_error != 0 || words[0] == '\0')
+        return;
+    req->kept_error = err;
+    req->kept_detail = tc_strdup(req, words);
+}
+
 int tc__request_keep_error(tc_request_t *req, int err) {
     if (!req || err >= 0 || req->kept_error != 0)
         return err;
@@ -148,13 +155,15 @@ static void on_timeout(tc__timer_t *timer) {
     if (req->finished)
         return;
     tc__request_enter(req);
+    tc__request_cancel_thens(req);
     if (req->exchange) {
         req->end_err = TC_ETIMEDOUT;
         tc__log(TC__LOG_APPLICATION, TC_LOG_WARNING, req, "%s %s (%s): no outcome after %llu ms", req->in->method,
                 req->in->uri, tc_remote_ip(req), (unsigned long long)req->endpoint->handler.timeout_ms);
+        tc__request_fail(req, 503);
+    } else { /* the client has left, and nobody else waits for the outcome */
+        tc__request_abort(req);
     }
-    tc__request_cancel_thens(req);
-    tc__request_fail(req, 503);
     tc__request_leave(req);
 }
 
@@ -254,6 +263,8 @@ static int next_step(tc_request_t *req, bool *waiting) {
             *waiting = true;
             return await_body(req);
         }
+        if (req->exchange && req->exchange->vtable->announces_too_much(req->exchange))
+            return tc_http_error(req, 413, "the body is larger than the limit"); /* before prepare opens files for it */
         req->step = TC__STEP_PREPARE;
         return 0;
     case TC__STEP_PREPARE:

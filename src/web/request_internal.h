@@ -113,6 +113,8 @@ void tc__request_release(tc_request_t *req);
 void tc__request_outcome(tc_request_t *req, int outcome);
 /* The answer is complete or given up: outcomes are ignored from now on. */
 void tc__request_set_finished(tc_request_t *req);
+/* Words for a failure that is about to become the outcome; "": none. */
+void tc__request_explain(tc_request_t *req, int err, const char *words);
 /* Keep the first failure of a verb; returns err. */
 int tc__request_keep_error(tc_request_t *req, int err);
 /* The answer will never be complete: cut it. */

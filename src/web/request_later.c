@@ -30,7 +30,10 @@ static int take_result(then_t *then, tc_future_t *future) {
     tc__list_remove(&then->node);
     req->spare_then = then;
     tc__request_release(req);
-    return fn ? fn(req, future, arg) : tc_future_status(future);
+    int outcome = fn ? fn(req, future, arg) : tc_future_status(future);
+    if (outcome < 0 && outcome == tc_future_status(future)) /* handed on: so are its words */
+        tc__request_explain(req, outcome, tc_future_message(future));
+    return outcome;
 }
 
 static void on_done(tc__waiter_t *waiter, tc_future_t *future) {
@@ -190,7 +193,7 @@ tc_deferred_t *tc_defer(tc_request_t *req) {
 void tc__request_tell_token(tc_request_t *req) {
     if (!req->tokens)
         return;
-    atomic_store(&req->tokens->closed, req->client_left);
+    atomic_store(&req->tokens->closed, req->client_left || req->finished);
     atomic_store(&req->tokens->done, req->finished);
 }
 

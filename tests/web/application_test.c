@@ -240,8 +240,20 @@ static void routes_are_frozen_once_it_listens(void **state) {
     assert_log("/h: routes cannot change");
     assert_null(tc_application_host(app, "h"));
     assert_log("routes cannot change");
+    assert_int_equal(tc_application_error(app), 0); /* what came too late has spoilt nothing */
     tc_httpserver_free(server);
     tc_ioloop_free(loop);
+}
+
+static void a_prefix_begins_with_a_slash_and_does_not_end_with_one(void **state) {
+    (void)state;
+    static const char *const bad[] = { "admin", "/admin/", "/" };
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        assert_null(tc_application_group(app, bad[i], NULL));
+        assert_log("a group's prefix begins with \"/\" and does not end with one");
+    }
+    assert_int_equal(tc_application_error(app), TC_EPATTERN);
+    assert_non_null(tc_application_group(app, "", NULL)); /* a base without a prefix */
 }
 
 /* ---- References ---- */
@@ -701,6 +713,7 @@ int main(void) {
         WEB_TEST(a_null_application_is_out_of_memory_everywhere),
         WEB_TEST(a_server_needs_a_place_and_sane_options),
         WEB_TEST(routes_are_frozen_once_it_listens),
+        WEB_TEST(a_prefix_begins_with_a_slash_and_does_not_end_with_one),
         WEB_TEST(what_it_owns_is_freed_with_it_the_last_first),
         WEB_TEST(servers_hold_the_application),
         WEB_TEST(several_applications_live_in_one_process_and_on_several_servers),

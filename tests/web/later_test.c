@@ -57,7 +57,26 @@ static void without_a_function_the_status_is_the_outcome(void **state) {
     assert_ask("/", "200 so far");
     act = waits_bare_for_failure;
     assert_int_equal(strncmp(ask("/"), "500 ", 4), 0);
-    assert_log("E application: GET / (127.0.0.1): the handler failed: no such file or directory");
+    assert_log("E application: GET / (127.0.0.1): the handler failed: no such file or directory: no such thing");
+    noted();
+}
+
+static int hands_the_status_on(tc_request_t *req, tc_future_t *future, void *arg) {
+    (void)req, (void)arg;
+    return tc_future_status(future);
+}
+
+static int waits_for_failure(tc_request_t *req) {
+    tc_future_t *future = tc_future_new(NULL);
+    tc_future_set_error(future, TC_EPROTO, "the database spoke in tongues");
+    return tc_then(req, future, hands_the_status_on, NULL);
+}
+
+static void the_words_of_a_failed_future_are_logged(void **state) {
+    (void)state;
+    act_with(waits_for_failure);
+    assert_int_equal(strncmp(ask("/"), "500 ", 4), 0);
+    assert_log("protocol broken by the peer: the database spoke in tongues");
     noted();
 }
 
@@ -355,7 +374,7 @@ static void a_token_outlives_the_answer(void **state) {
     assert_ask("/", "200 answered");
     assert_string_equal(noted(), "");
     assert_int_equal(post("more"), TC_EALREADY);
-    assert_false(tc_deferred_closed(token));
+    assert_true(tc_deferred_closed(token)); /* too late for an answer, whoever gave it */
     tc_deferred_unref(token);
     tc_test_client_advance(client, 0);
     assert_string_equal(noted(), "finish(0)");
@@ -497,6 +516,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         WEB_TEST(a_sleep_is_as_long_as_it_says),
         WEB_TEST(without_a_function_the_status_is_the_outcome),
+        WEB_TEST(the_words_of_a_failed_future_are_logged),
         WEB_TEST(a_null_future_is_a_failure),
         WEB_TEST(a_function_may_wait_again),
         WEB_TEST(several_can_be_waited_for),

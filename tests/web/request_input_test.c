@@ -489,6 +489,21 @@ static void limits_of_a_body_are_413(void **state) {
     noted();
 }
 
+static int opens_files(tc_request_t *req) {
+    (void)req;
+    note("prepared");
+    return 0;
+}
+
+static void a_stream_that_announces_too_much_is_not_prepared_for(void **state) {
+    (void)state;
+    route("/", HANDLER(.put = says_body, .prepare = opens_files, .body = TC_BODY_STREAM, .data_received = on_data,
+                       .max_body_size = 4));
+    assert_int_equal(atoi(ask_with("/", FETCH(.method = "PUT", .body = tc_str("12345")))), 413);
+    assert_log("413");
+    assert_null(strstr(noted(), "prepared"));
+}
+
 static void a_limit_comes_before_the_body_or_not_at_all(void **state) {
     (void)state;
     route("/", HANDLER(.put = says_body, .prepare = sets_limit_too_late));
@@ -619,6 +634,7 @@ int main(void) {
         WEB_TEST(the_body_has_a_nul_behind_it),
         WEB_TEST(a_body_in_many_pieces_is_whole),
         WEB_TEST(limits_of_a_body_are_413),
+        WEB_TEST(a_stream_that_announces_too_much_is_not_prepared_for),
         WEB_TEST(a_limit_comes_before_the_body_or_not_at_all),
         WEB_TEST(the_servers_limit_is_the_default),
         WEB_TEST(a_large_upload_is_stored_piece_by_piece),
