@@ -220,7 +220,7 @@ TC_EXTERN const char *tc_xhtml_escape_alloc(tc_request_t *req, const char *text)
 TC_EXTERN const char *tc_url_escape_alloc(tc_request_t *req, const char *text);
 /** Call fn(data) after on_finish, last registered first; on failure at once. */
 TC_EXTERN int tc_on_cleanup(tc_request_t *req, tc_free_fn fn, void *data);
-/** From initialize or admit: this request's own limit. */
+/** From initialize or admit: this request's own limit; 0 allows no body. */
 TC_EXTERN int tc_set_max_body_size(tc_request_t *req, size_t size);
 
 /* ---- The answer ------------------------------------------------------------------------------------------------
@@ -279,6 +279,8 @@ typedef int (*tc_then_fn)(tc_request_t *req, tc_future_t *future, void *arg);
  * When `future` is done, call `fn` on the loop, client or not; if the loop ends first, with a cancelled future then.
  * `fn` NULL: the future's status is the outcome. Steals `future`, which must be of the request's loop; NULL is
  * TC_ENOMEM.
+ *
+ * A request may wait for several: the first outcome that is not TC_DETACH counts.
  *
  * @return TC_DETACH, or an error: to be returned either way
  */

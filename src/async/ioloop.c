@@ -274,11 +274,14 @@ static void on_closed(uv_handle_t *handle) {
 
 /* The upper layers first; each still finds its own local while that is being freed. */
 static void free_locals(tc_ioloop_t *loop) {
-    for (int key = TC__LOCAL_COUNT - 1; key >= 0; key--) {
-        if (loop->locals[key] && loop->free_locals[key])
-            loop->free_locals[key](loop->locals[key]);
-        loop->locals[key] = NULL;
-    }
+    for (int round = 0; round < 2; round++) /* what a lower layer tells may make an upper one begin anew */
+        for (int key = TC__LOCAL_COUNT - 1; key >= 0; key--) {
+            void *data = loop->locals[key];
+            if (data && loop->free_locals[key])
+                loop->free_locals[key](data);
+            if (loop->locals[key] == data)
+                loop->locals[key] = NULL;
+        }
 }
 
 /* Whatever is owed runs while the loop still works, the mail of other threads first, what that made ready next. */
