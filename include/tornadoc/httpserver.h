@@ -25,7 +25,8 @@ typedef struct {
     size_t max_body_size;       /**< default 100 MiB; beyond it 413; routes may have their own */
     size_t max_output_size;     /**< queued for one client; default 64 MiB; beyond it the connection is aborted */
     size_t output_mark;         /**< above it tc_writable is false; default 1 MiB */
-    size_t max_connections;     /**< then accepting pauses; default from RLIMIT_NOFILE, less a reserve */
+    size_t max_connections;     /**< with requests that outlive theirs; then accepting pauses; default from
+                                     RLIMIT_NOFILE, less a reserve */
     uint64_t idle_timeout_ms;   /**< between two requests of a connection; default 75,000 */
     uint64_t header_timeout_ms; /**< from the first byte to the complete header block, then 408; a new connection that
                                      stays silent as long is closed; default 20,000 */

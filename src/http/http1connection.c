@@ -363,6 +363,11 @@ static void on_closed(tc_iostream_t *stream, void *self, int err) {
     tc_ioloop_t *loop = tc__iostream_loop(stream);
     connection->state = TC__HTTP1_CLOSED;
     tc__timer_stop(loop, &connection->timer);
+    if (connection->exchange.delegate && connection->params->on_orphan) {
+        connection->params->on_orphan(connection->params->user_data);
+        tc__arena_on_cleanup(&connection->message->request->arena, connection->params->on_orphan_gone,
+                             connection->params->user_data); /* without memory for it, it counts as gone */
+    }
     end_exchange(connection, TC_ECLOSED);
     tc__list_remove(&connection->node);
     if (connection->params->on_connection_close)

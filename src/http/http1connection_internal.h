@@ -18,6 +18,8 @@ typedef struct {
     const tc__server_delegate_t *delegate;
     void *delegate_self;
     void (*on_connection_close)(tc__list_t *node, void *user_data); /* the connection is gone; its list node was removed */
+    void (*on_orphan)(void *user_data);     /* before that: a request is under way, and may outlive it … */
+    void (*on_orphan_gone)(void *user_data); /* … until now */
     void *user_data;
 } tc__http1_params_t;
 

@@ -37,7 +37,7 @@ struct tc_httpserver {
     tc__http1_params_t params;
     char *server_name;
     tc__list_t connections;
-    size_t connection_count, max_connections;
+    size_t connection_count, orphan_count, max_connections;
     _Atomic size_t refs; /* a drain may be asked for by any thread */
     bool freed, accept_paused, was_cut;
     tc__list_t drains;
@@ -62,14 +62,37 @@ static void unref(tc_httpserver_t *server) {
 
 /* ---- Connections ---- */
 
+/* Requests that outlive their connection keep its place: else a client that asks and leaves, again and again, could pile up
+ * any number of them. */
+static bool is_full(const tc_httpserver_t *server) {
+    return server->connection_count + server->orphan_count >= server->max_connections;
+}
+
+static void accept_again(tc_httpserver_t *server) {
+    if (server->accept_paused && !is_full(server)) {
+        server->accept_paused = false;
+        tc__tcpserver_resume(server->tcpserver);
+    }
+}
+
+static void on_orphan(void *user_data) {
+    tc_httpserver_t *server = user_data;
+    server->orphan_count++;
+    server->refs++;
+}
+
+static void on_orphan_gone(void *user_data) {
+    tc_httpserver_t *server = user_data;
+    server->orphan_count--;
+    accept_again(server);
+    unref(server);
+}
+
 static void on_connection_close(tc__list_t *node, void *user_data) {
     (void)node;
     tc_httpserver_t *server = user_data;
     server->connection_count--;
-    if (server->accept_paused && server->connection_count < server->max_connections) {
-        server->accept_paused = false;
-        tc__tcpserver_resume(server->tcpserver);
-    }
+    accept_again(server);
     if (server->connection_count == 0 && !tc__list_empty(&server->drains))
         tc__soon_call(server->loop, &server->drained);
     unref(server);
@@ -80,7 +103,7 @@ static int add_connection(tc_httpserver_t *server, tc_iostream_t *stream, const 
     TC_TRY(tc__http1connection_new(&connection, stream, &server->params, peer, &server->connections));
     server->connection_count++;
     server->refs++;
-    if (server->tcpserver && server->connection_count >= server->max_connections && !server->accept_paused) {
+    if (server->tcpserver && is_full(server) && !server->accept_paused) {
         server->accept_paused = true;
         tc__tcpserver_pause(server->tcpserver);
     }
@@ -228,6 +251,8 @@ static int set_params(tc_httpserver_t *server, const tc_httpserver_options_t *o)
     p->write_timeout_ms = time_or(o->write_timeout_ms, 60000);
     p->no_keep_alive = o->no_keep_alive;
     p->on_connection_close = on_connection_close;
+    p->on_orphan = on_orphan;
+    p->on_orphan_gone = on_orphan_gone;
     p->user_data = server;
     if (p->max_header_size > 16 * 1024 * 1024) /* heads are gathered in memory, with 32-bit lengths */
         p->max_header_size = 16 * 1024 * 1024;

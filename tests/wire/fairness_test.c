@@ -1,4 +1,7 @@
-/* fairness_test.c - one client's work does not keep the others waiting, however much of it arrives at once. */
+/*
+ * fairness_test.c - one client's work does not keep the others waiting, however much of it arrives at once, and cannot be
+ * piled up by leaving it behind.
+ */
 #include "support/wire.h"
 
 #include <stdarg.h>
@@ -9,13 +12,17 @@
 #include <cmocka.h>
 #include <uv.h>
 
-enum { PILE = 200, SLOW_NS = 2 * 1000 * 1000 };
+#include "async/ioloop_internal.h"
+
+enum { PILE = 200, MOST = 4, SLOW_NS = 2 * 1000 * 1000 };
 
 typedef struct {
     tc_ioloop_t *loop;
     tc_httpserver_t *server;
     wire_client_t greedy, patient;
     int calls;
+    tc_deferred_t *tokens[PILE];
+    size_t token_count;
 } fixture_t;
 
 static int be_slow(tc_request_t *req) {
@@ -104,10 +111,87 @@ static void test_small_chunks(void **state) {
     wire_until(&f->greedy, f->loop, f->greedy.in && strstr(f->greedy.in, "\r\n\r\nhere"));
 }
 
+/* ---- Leaving ---- */
+
+static int keep_token(tc_request_t *req) {
+    fixture_t *f = tc_arg(req);
+    f->tokens[f->token_count++] = tc_defer(req);
+    return TC_DETACH;
+}
+
+static void release_tokens(fixture_t *f) {
+    while (f->token_count > 0)
+        tc_deferred_unref(f->tokens[--f->token_count]);
+}
+
+static int set_up_narrow(void **state) {
+    static fixture_t f;
+    memset(&f, 0, sizeof f);
+    assert_int_equal(tc_ioloop_new(&f.loop), 0);
+    tc_application_t *app = tc_application_new(NULL);
+    tc_application_add(app, "/", &(tc_request_handler_t){ .get = keep_token }, &f);
+    const tc_httpserver_options_t options = { .max_connections = MOST };
+    assert_int_equal(tc_httpserver_new(&f.server, f.loop, app, &options), 0);
+    assert_int_equal(tc_httpserver_listen(f.server, "127.0.0.1", TC_ANY_PORT), 0);
+    tc_application_free(app);
+    *state = &f;
+    return 0;
+}
+
+static int tear_down_narrow(void **state) {
+    fixture_t *f = *state;
+    tc_httpserver_free(f->server);
+    release_tokens(f);
+    tc_ioloop_free(f->loop);
+    return 0;
+}
+
+static void turn(fixture_t *f) {
+    for (int i = 0; i < 10; i++)
+        tc__ioloop_turn(f->loop, false);
+}
+
+static void ask_and_leave(fixture_t *f) {
+    wire_connect(&f->greedy, tc_httpserver_port(f->server));
+    send_at_once(&f->greedy, "GET / HTTP/1.1\r\nHost: a\r\n\r\n", 27);
+    turn(f);
+    wire_disconnect(&f->greedy);
+    turn(f);
+}
+
+static void test_requests_left_behind(void **state) {
+    fixture_t *f = *state;
+    for (int i = 0; i < 3 * MOST; i++)
+        ask_and_leave(f);
+    assert_int_equal(f->token_count, MOST);
+    assert_int_equal(tc_httpserver_connections(f->server), 0);
+    release_tokens(f);
+    ask_and_leave(f); /* those who left meanwhile were still in the queue */
+    wire_connect(&f->patient, tc_httpserver_port(f->server));
+    send_at_once(&f->patient, "GET / HTTP/1.1\r\nHost: a\r\n\r\n", 27);
+    while (tc_httpserver_connections(f->server) == 0) {
+        release_tokens(f);
+        wire_turn(&f->patient, f->loop);
+    }
+    wire_disconnect(&f->patient);
+}
+
+static void test_requests_that_outlive_the_server(void **state) {
+    fixture_t *f = *state;
+    for (int i = 0; i < MOST; i++)
+        ask_and_leave(f);
+    tc_httpserver_free(f->server);
+    f->server = NULL;
+    release_tokens(f);
+    turn(f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_pipelined_requests, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_small_chunks, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_requests_left_behind, set_up_narrow, tear_down_narrow),
+        cmocka_unit_test_setup_teardown(test_requests_that_outlive_the_server, set_up_narrow, tear_down_narrow),
     };
     return cmocka_run_group_tests_name("fairness", tests, NULL, NULL);
 }
