@@ -34,9 +34,14 @@ typedef struct {
                                      then 408 */
     uint64_t write_timeout_ms;  /**< without the client taking a byte; default 60,000; then the connection is aborted */
     bool no_keep_alive;         /**< one request per connection */
-    const char *server_name;    /**< the Server header field; default "tornadoc/" and the version; "": none; copied */
-    tc_bind_options_t bind;     /**< for tc_httpserver_listen */
-    uintptr_t reserved[8];      /**< must be zero */
+    bool xheaders; /**< tc_remote_ip and tc_protocol are what proxies tell in Forwarded, X-Forwarded-For, X-Real-Ip,
+                        X-Forwarded-Proto and X-Scheme: believed if the peer is trusted and if they do not disagree */
+    const char *trusted_downstream; /**< whom to believe: "10.0.0.0/8, 2001:db8::1, unix"; default this machine,
+                                         "127.0.0.0/8, ::1, unix"; the client is the first from the right who is not
+                                         among them */
+    const char *server_name; /**< the Server header field; default "tornadoc/" and the version; "": none; copied */
+    tc_bind_options_t bind;  /**< for tc_httpserver_listen */
+    uintptr_t reserved[8];   /**< must be zero */
 } tc_httpserver_options_t;
 
 /** Bind and accept: see tc_bind_sockets for `address`, and for `port` 0 or TC_ANY_PORT. Repeatable. */

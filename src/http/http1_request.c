@@ -17,7 +17,9 @@
 
 #include <string.h>
 
+#include "http/forwarded_internal.h"
 #include "util/bytes_internal.h"
+#include "util/log_internal.h"
 
 enum {
     MAX_SKIPPED = 8,         /* bytes of empty lines before a request */
@@ -309,6 +311,18 @@ static bool wants_keep_alive(const tc__server_request_t *request) {
     return request->http_minor > 0 || tc__headers_list_has(&request->headers, TC__HEADER_CONNECTION, "keep-alive");
 }
 
+/* Who the client is, as far as trusted proxies tell. */
+static void believe_proxies(tc__server_request_t *request, const tc__cidrs_t *trusted) {
+    static tc__log_limit_t limit;
+    tc__forwarded_t told;
+    tc__forwarded_read(&told, &request->headers, TC__FORWARDED_ALL, &request->remote, trusted);
+    if (told.disputed)
+        tc__log_limited(&limit, TC__LOG_GENERAL, TC_LOG_WARNING, NULL,
+                        "a proxy's header fields name different clients or protocols: none is believed");
+    request->remote = told.address;
+    request->is_tls = told.protocol && strcmp(told.protocol, "https") == 0;
+}
+
 /* 0, or the status that refuses it. */
 static int understand_head(tc__http1_message_t *message, char *head, size_t len) {
     tc__server_request_t *request = message->request;
@@ -329,6 +343,8 @@ static int understand_head(tc__http1_message_t *message, char *head, size_t len)
     if (status != 0 || (status = check_transfer_encoding(request)) != 0 || (status = check_host(request)) != 0 ||
         (status = check_expect(message)) != 0)
         return status;
+    if (message->connection->params->trusted)
+        believe_proxies(request, message->connection->params->trusted);
     message->keep_alive = wants_keep_alive(request);
     return 0;
 }

@@ -5,6 +5,7 @@
 #define TC_HTTP_HTTP1CONNECTION_INTERNAL_H
 
 #include "http/exchange_internal.h"
+#include "net/cidr_internal.h"
 
 typedef struct tc__http1connection tc__http1connection_t;
 
@@ -13,6 +14,7 @@ typedef struct {
     size_t max_request_line, max_header_size, max_header_count, max_body_size, output_mark;
     uint64_t idle_timeout_ms, header_timeout_ms, body_timeout_ms, write_timeout_ms;
     bool no_keep_alive;
+    const tc__cidrs_t *trusted;  /* the proxies that are believed; NULL: none */
     bool draining;               /* every answer from now on is a connection's last */
     tc_bytes_t server_name;      /* of the Server field; empty: none */
     const tc__server_delegate_t *delegate;

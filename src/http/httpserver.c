@@ -1,12 +1,12 @@
 /*
  * httpserver.c - listening sockets and the connections they brought. (Tornado: httpserver)
  *
- * The server accepts, counts and ends; what happens on a connection is http1connection's, who answers is the delegate's.
- * It is counted: the program holds one reference until tc_httpserver_free, every connection and every drain under way one
- * more, so that freeing it inside any callback is safe.
+ * The server accepts, counts and ends; what happens on a connection is http1connection's, who answers is the
+ * delegate's. It is counted: the program holds one reference until tc_httpserver_free, every connection and every drain
+ * under way one more, so that freeing it inside any callback is safe.
  *
- * A drain: accept no more, close idle connections, mark every further answer as its connection's last, abort what is left
- * at the deadline. It is over when the last connection is gone.
+ * A drain: accept no more, close idle connections, mark every further answer as its connection's last, abort what is
+ * left at the deadline. It is over when the last connection is gone.
  */
 #include "http/httpserver_internal.h"
 
@@ -35,6 +35,7 @@ struct tc_httpserver {
     tc__mailbox_t *mailbox; /* usable from any thread, beyond the loop */
     tc_tcpserver_t *tcpserver;
     tc__http1_params_t params;
+    tc__cidrs_t trusted;
     char *server_name;
     tc__list_t connections;
     size_t connection_count, orphan_count, max_connections;
@@ -57,13 +58,14 @@ static void unref(tc_httpserver_t *server) {
         server->free_self(server->self);
     tc__mailbox_unref(server->mailbox);
     tc__free(server->server_name);
+    tc__cidrs_deinit(&server->trusted);
     tc__free(server);
 }
 
 /* ---- Connections ---- */
 
-/* Requests that outlive their connection keep its place: else a client that asks and leaves, again and again, could pile up
- * any number of them. */
+/* Requests that outlive their connection keep its place: else a client that asks and leaves, again and again, could
+ * pile up any number of them. */
 static bool is_full(const tc_httpserver_t *server) {
     return server->connection_count + server->orphan_count >= server->max_connections;
 }
@@ -238,6 +240,17 @@ static int set_server_name(tc_httpserver_t *server, const char *name) {
     return 0;
 }
 
+static int set_trusted(tc_httpserver_t *server, const tc_httpserver_options_t *o) {
+    if (!o->xheaders)
+        return o->trusted_downstream ? tc__misuse(TC_EINVAL, "trusted_downstream means nothing without xheaders") : 0;
+    const char *whom = o->trusted_downstream ? o->trusted_downstream : "127.0.0.0/8, ::1, unix";
+    int err = tc__cidrs_init(&server->trusted, whom);
+    if (err < 0)
+        return tc__misuse(err, "trusted_downstream: %s", tc_error_detail());
+    server->params.trusted = &server->trusted;
+    return 0;
+}
+
 static int set_params(tc_httpserver_t *server, const tc_httpserver_options_t *o) {
     tc__http1_params_t *p = &server->params;
     p->max_request_line = size_or(o->max_request_line, 8 * 1024);
@@ -261,6 +274,7 @@ static int set_params(tc_httpserver_t *server, const tc_httpserver_options_t *o)
     if (p->max_request_line > p->max_header_size)
         p->max_request_line = p->max_header_size;
     server->max_connections = size_or(o->max_connections, default_max_connections());
+    TC_TRY(set_trusted(server, o));
     return set_server_name(server, o->server_name);
 }
 

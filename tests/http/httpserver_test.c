@@ -71,6 +71,10 @@ static int answer_late(tc_request_t *req, void *arg) {
     return tc_write(req, "late");
 }
 
+static int client(tc_request_t *req) {
+    return tc_writef(req, "<%s %s>", tc_remote_ip(req), tc_protocol(req));
+}
+
 static int number(tc_request_t *req) {
     return tc_writef(req, "<%s>", tc_path_arg(req, "n"));
 }
@@ -89,6 +93,7 @@ static void serve(const tc_httpserver_options_t *options) {
     tc_application_t *app = tc_application_new(NULL);
     tc_application_add(app, "/", &(tc_request_handler_t){ .get = hello, .on_finish = note_finish }, NULL);
     tc_application_add(app, "/wait", &(tc_request_handler_t){ .get = wait_for_token, .on_finish = note_finish }, NULL);
+    tc_application_add(app, "/client", &(tc_request_handler_t){ .get = client }, NULL);
     tc_application_add(app, "/number/{n}", &(tc_request_handler_t){ .get = number }, NULL);
     tc_application_add(app, "/lot", &(tc_request_handler_t){ .get = a_lot }, NULL);
     assert_int_equal(tc_httpserver_new(&server, loop, app, options), 0);
@@ -373,6 +378,59 @@ static void options_are_checked(void **state) {
     tc_httpserver_free(NULL);
 }
 
+/* ---- Behind a proxy ---- */
+
+#define ASK_CLIENT(fields) "GET /client HTTP/1.1\r\n" fields HOST
+
+static void a_proxy_on_this_machine_is_believed_when_xheaders_says_so(void **state) {
+    (void)state;
+    wire_client_t peer;
+    serve(NULL);
+    connect_client(&peer);
+    ask(&peer, ASK_CLIENT("X-Forwarded-For: 203.0.113.9\r\nX-Forwarded-Proto: https\r\n"));
+    until_heard(&peer, "<127.0.0.1 http>"); /* by default nobody is */
+    wire_disconnect(&peer);
+    tc_httpserver_free(server);
+
+    serve(&(tc_httpserver_options_t){ .xheaders = true });
+    connect_client(&peer);
+    ask(&peer, ASK_CLIENT("X-Forwarded-For: 203.0.113.9\r\nX-Forwarded-Proto: https\r\n"));
+    until_heard(&peer, "<203.0.113.9 https>");
+    ask(&peer, ASK_CLIENT("Forwarded: for=\"[2001:db8::7]:4711\";proto=http\r\n"));
+    until_heard(&peer, "<2001:db8::7 http>");
+    ask(&peer, ASK_CLIENT("")); /* each request for itself */
+    until_heard(&peer, "<127.0.0.1 http>");
+    wire_disconnect(&peer);
+}
+
+static void the_client_is_the_first_who_is_not_trusted(void **state) {
+    (void)state;
+    wire_client_t peer;
+    serve(&(tc_httpserver_options_t){ .xheaders = true, .trusted_downstream = "127.0.0.1, 10.0.0.0/8" });
+    connect_client(&peer);
+    ask(&peer, ASK_CLIENT("X-Forwarded-For: 1.1.1.1, 203.0.113.9, 10.1.2.3\r\n"));
+    until_heard(&peer, "<203.0.113.9 http>");
+    wire_disconnect(&peer);
+    tc_httpserver_free(server);
+
+    serve(&(tc_httpserver_options_t){ .xheaders = true, .trusted_downstream = "10.0.0.0/8" });
+    connect_client(&peer);
+    ask(&peer, ASK_CLIENT("X-Forwarded-For: 203.0.113.9\r\n")); /* who asks is no proxy of ours */
+    until_heard(&peer, "<127.0.0.1 http>");
+    wire_disconnect(&peer);
+}
+
+static void proxies_that_contradict_themselves_are_not_believed(void **state) {
+    (void)state;
+    wire_client_t peer;
+    serve(&(tc_httpserver_options_t){ .xheaders = true });
+    connect_client(&peer);
+    ask(&peer, ASK_CLIENT("X-Forwarded-For: 203.0.113.9\r\nX-Real-Ip: 198.51.100.1\r\n"));
+    until_heard(&peer, "<127.0.0.1 http>");
+    assert_logged("name different clients");
+    wire_disconnect(&peer);
+}
+
 static void a_new_server_in_the_place_of_an_old_one_tells_its_own_name(void **state) {
     static const char *const names[] = { "first", "second", "third" };
     (void)state;
@@ -485,6 +543,9 @@ int main(void) {
         TEST_SERVER(without_keep_alive_each_answer_is_the_last),
         TEST_SERVER(a_socket_made_elsewhere_is_accepted_on),
         TEST_SERVER(options_are_checked),
+        TEST_SERVER(a_proxy_on_this_machine_is_believed_when_xheaders_says_so),
+        TEST_SERVER(the_client_is_the_first_who_is_not_trusted),
+        TEST_SERVER(proxies_that_contradict_themselves_are_not_believed),
         TEST_SERVER(a_new_server_in_the_place_of_an_old_one_tells_its_own_name),
         TEST_SERVER(a_thousand_pipelined_requests_are_answered_in_order),
         TEST_SERVER(a_client_that_pipelines_and_never_reads_costs_bounded_memory),
