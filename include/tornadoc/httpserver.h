@@ -36,6 +36,8 @@ typedef struct {
     bool no_keep_alive;         /**< one request per connection */
     bool xheaders; /**< tc_remote_ip and tc_protocol are what proxies tell in Forwarded, X-Forwarded-For, X-Real-Ip,
                         X-Forwarded-Proto and X-Scheme: believed if the peer is trusted and if they do not disagree */
+    bool proxy_protocol;            /**< every connection begins with a PROXY header, version 1 or 2, from a peer in
+                                         trusted_downstream; any other is closed */
     const char *trusted_downstream; /**< whom to believe: "10.0.0.0/8, 2001:db8::1, unix"; default this machine,
                                          "127.0.0.0/8, ::1, unix"; the client is the first from the right who is not
                                          among them */

@@ -8,6 +8,7 @@
 #include <llhttp.h>
 
 #include "http/http1connection_internal.h"
+#include "net/proxy_protocol_internal.h"
 
 typedef enum {
     TC__HTTP1_IDLE,   /* nothing of a next request is here */
@@ -58,6 +59,7 @@ struct tc__http1connection {
     tc_iostream_t *stream;
     const tc__http1_params_t *params;
     tc__http1_message_t *message; /* NULL: idle, or closing */
+    tc__proxy_parser_t *proxy;    /* while the PROXY header is awaited; else NULL */
     tc__list_t node;
     tc__timer_t timer;            /* armed for `deadline` or sooner; looked at when it fires, so that moving it costs nothing */
     uint64_t deadline;            /* TC_FOREVER: none */

@@ -5,14 +5,15 @@
  *    ^                                                    |         answered early, or not to be kept: CLOSING, LINGER
  *    '--------------------- [all output is with the system, keep-alive] ------------------------------------'
  *
- * Requests are answered one at a time, in order: while an answer is not with the system, nothing more is parsed and, with
- * bytes left over, the socket is not read. That one rule bounds the memory of a client that pipelines and never reads.
+ * Requests are answered one at a time, in order: while an answer is not with the system, nothing more is parsed and,
+ * with bytes left over, the socket is not read. That one rule bounds the memory of a client that pipelines and never
+ * reads.
  *
  * An idle connection is this struct and its stream: the parser and everything else of a request live in that request's
  * arena. Deadlines are a field that the timer looks at when it fires, so a request in steady state touches no timer.
  *
- * Ways to end. CLOSING: the client had its answer and asked for no more. LINGER: it may still be sending, and a close would
- * reset the connection under the answer; so we send FIN, throw away what comes, within bounds, and close then.
+ * Ways to end. CLOSING: the client had its answer and asked for no more. LINGER: it may still be sending, and a close
+ * would reset the connection under the answer; so we send FIN, throw away what comes, within bounds, and close then.
  */
 #include "http/http1connection_internal.h"
 
@@ -20,12 +21,13 @@
 
 #include "http/http1_private.h"
 #include "util/alloc_internal.h"
+#include "util/log_internal.h"
 
 enum {
     LINGER_BYTES = 256 * 1024,
     LINGER_MS = 2000,
-    FREE_STEPS = 2,   /* of the parser; those behind them in one turn of the loop share … */
-    TURN_US = 200     /* … that much time, then other connections get theirs */
+    FREE_STEPS = 2, /* of the parser; those behind them in one turn of the loop share … */
+    TURN_US = 200   /* … that much time, then other connections get theirs */
 };
 
 /* ---- Deadlines ---- */
@@ -295,7 +297,38 @@ void tc__http1_continue(tc__http1connection_t *connection) {
 }
 
 /* How many bytes were used. */
+/* The PROXY header before all else; bytes of it that were used. Whoever is not trusted with one, or sends none, is cut.
+ */
+static size_t read_proxy_header(tc__http1connection_t *connection, tc_bytes_t bytes) {
+    static tc__log_limit_t limit;
+    char peer[INET6_ADDRSTRLEN + 16];
+    tc__proxy_header_t header;
+    size_t used = 0;
+    bool trusted = tc__cidrs_contain(connection->params->proxies, &connection->peer);
+    int err = trusted ? tc__proxy_parser_feed(connection->proxy, bytes, &used, &header) : TC_EPROTO;
+    if (err == TC_EAGAIN)
+        return bytes.len;
+    if (err == 0 && header.kind == TC__PROXY_ADDRESSES)
+        connection->peer = header.source;
+    tc__free(connection->proxy);
+    connection->proxy = NULL;
+    if (err == 0)
+        return used;
+    tc__address_format(&connection->peer, peer, sizeof peer);
+    tc__log_limited(&limit, TC__LOG_GENERAL, TC_LOG_WARNING, NULL, "%s: %s", peer,
+                    trusted ? "no PROXY header that we know"
+                            : "sends PROXY headers, or none, but is not trusted with any");
+    tc__http1_cut(connection);
+    return bytes.len;
+}
+
 static size_t take_data(tc__http1connection_t *connection, tc_bytes_t bytes) {
+    if (connection->proxy) {
+        size_t used = read_proxy_header(connection, bytes);
+        if (used == bytes.len)
+            return used;
+        return used + take_data(connection, tc_bytes(bytes.data + used, bytes.len - used));
+    }
     if (connection->state >= TC__HTTP1_CLOSING)
         return discard(connection, bytes.len);
     const char *end = bytes.data + bytes.len, *at = feed(connection, bytes.data, end);
@@ -351,8 +384,8 @@ static void on_drained(tc_iostream_t *stream, void *self) {
     else if (connection->state == TC__HTTP1_IDLE)
         tc__iostream_resume(stream); /* a pipelined answer had to wait for the socket */
     else if (connection->exchange.delegate) {
-        tc__http1_set_deadline(connection, connection->state == TC__HTTP1_REPLY ? TC_FOREVER
-                                                                                 : connection->params->body_timeout_ms);
+        tc__http1_set_deadline(connection,
+                               connection->state == TC__HTTP1_REPLY ? TC_FOREVER : connection->params->body_timeout_ms);
         connection->exchange.delegate->drained(connection->exchange.self);
     }
 }
@@ -362,6 +395,7 @@ static void on_closed(tc_iostream_t *stream, void *self, int err) {
     tc__http1connection_t *connection = self;
     tc_ioloop_t *loop = tc__iostream_loop(stream);
     connection->state = TC__HTTP1_CLOSED;
+    tc__free(connection->proxy);
     tc__timer_stop(loop, &connection->timer);
     if (connection->exchange.delegate && connection->params->on_orphan) {
         connection->params->on_orphan(connection->params->user_data);
@@ -403,12 +437,18 @@ void tc__http1_forget_params(tc_ioloop_t *loop) {
 
 int tc__http1connection_new(tc__http1connection_t **out, tc_iostream_t *stream, const tc__http1_params_t *params,
                             const tc__address_t *peer, tc__list_t *connections) {
-    tc__http1connection_t *connection =
-        tc__http1_local(tc__iostream_loop(stream)) ? tc__calloc(1, sizeof *connection) : NULL;
+    tc__http1connection_t *connection = tc__http1_local(tc__iostream_loop(stream)) ? tc__calloc(1, sizeof *connection)
+                                                                                   : NULL;
+    if (connection && params->proxies && !(connection->proxy = tc__malloc(sizeof *connection->proxy))) {
+        tc__free(connection);
+        connection = NULL;
+    }
     if (!connection) {
         tc_iostream_close(stream);
         return TC_ENOMEM;
     }
+    if (connection->proxy)
+        tc__proxy_parser_init(connection->proxy, 0);
     connection->exchange.vtable = &tc__http1_vtable;
     connection->stream = stream;
     connection->params = params;

@@ -241,13 +241,16 @@ static int set_server_name(tc_httpserver_t *server, const char *name) {
 }
 
 static int set_trusted(tc_httpserver_t *server, const tc_httpserver_options_t *o) {
-    if (!o->xheaders)
-        return o->trusted_downstream ? tc__misuse(TC_EINVAL, "trusted_downstream means nothing without xheaders") : 0;
+    if (!o->xheaders && !o->proxy_protocol)
+        return o->trusted_downstream
+                   ? tc__misuse(TC_EINVAL, "trusted_downstream means nothing without xheaders or proxy_protocol")
+                   : 0;
     const char *whom = o->trusted_downstream ? o->trusted_downstream : "127.0.0.0/8, ::1, unix";
     int err = tc__cidrs_init(&server->trusted, whom);
     if (err < 0)
         return tc__misuse(err, "trusted_downstream: %s", tc_error_detail());
-    server->params.trusted = &server->trusted;
+    server->params.trusted = o->xheaders ? &server->trusted : NULL;
+    server->params.proxies = o->proxy_protocol ? &server->trusted : NULL;
     return 0;
 }
 

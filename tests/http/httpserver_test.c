@@ -431,6 +431,46 @@ static void proxies_that_contradict_themselves_are_not_believed(void **state) {
     wire_disconnect(&peer);
 }
 
+static void a_proxy_header_says_who_connects(void **state) {
+    (void)state;
+    wire_client_t peer;
+    serve(&(tc_httpserver_options_t){ .proxy_protocol = true });
+    connect_client(&peer);
+    ask(&peer, "PROXY TCP4 203.0.113.9 10.0.0.1 4711 80\r\n" ASK_CLIENT(""));
+    until_heard(&peer, "<203.0.113.9 http>");
+    wire_disconnect(&peer);
+
+    connect_client(&peer);
+    ask(&peer, "PRO"); /* in pieces, and a health check of the proxy's own */
+    ask(&peer, "XY UNKNOWN\r");
+    ask(&peer, "\n");
+    ask(&peer, ASK_CLIENT(""));
+    until_heard(&peer, "<127.0.0.1 http>");
+    wire_disconnect(&peer);
+    noted();
+}
+
+static void without_a_proxy_header_there_is_no_answer(void **state) {
+    (void)state;
+    wire_client_t peer;
+    serve(&(tc_httpserver_options_t){ .proxy_protocol = true });
+    connect_client(&peer);
+    ask(&peer, ASK_CLIENT(""));
+    until_ended(&peer);
+    assert_int_equal(peer.in_len, 0);
+    assert_logged("no PROXY header");
+    wire_disconnect(&peer);
+    tc_httpserver_free(server);
+
+    serve(&(tc_httpserver_options_t){ .proxy_protocol = true, .trusted_downstream = "10.0.0.0/8" });
+    connect_client(&peer);
+    ask(&peer, "PROXY TCP4 203.0.113.9 10.0.0.1 4711 80\r\n" ASK_CLIENT(""));
+    until_ended(&peer);
+    assert_int_equal(peer.in_len, 0);
+    assert_logged("not trusted");
+    wire_disconnect(&peer);
+}
+
 static void a_new_server_in_the_place_of_an_old_one_tells_its_own_name(void **state) {
     static const char *const names[] = { "first", "second", "third" };
     (void)state;
@@ -546,6 +586,8 @@ int main(void) {
         TEST_SERVER(a_proxy_on_this_machine_is_believed_when_xheaders_says_so),
         TEST_SERVER(the_client_is_the_first_who_is_not_trusted),
         TEST_SERVER(proxies_that_contradict_themselves_are_not_believed),
+        TEST_SERVER(a_proxy_header_says_who_connects),
+        TEST_SERVER(without_a_proxy_header_there_is_no_answer),
         TEST_SERVER(a_new_server_in_the_place_of_an_old_one_tells_its_own_name),
         TEST_SERVER(a_thousand_pipelined_requests_are_answered_in_order),
         TEST_SERVER(a_client_that_pipelines_and_never_reads_costs_bounded_memory),
