@@ -89,8 +89,9 @@ typedef struct {
     tc_log_cb log;            /**< where that goes; default the process's callback. Kept like log_data for as long as
                                    the application lives */
     void *log_data;
-    size_t max_arguments;  /**< form and query fields of a request; default 1,000; beyond it 400 */
-    uintptr_t reserved[8]; /**< must be zero */
+    size_t max_arguments;     /**< form and query fields of a request; default 1,000; beyond it 400 */
+    size_t max_buffered_size; /**< of all request bodies held in memory at once; default 1 GiB; beyond it 503 */
+    uintptr_t reserved[8];    /**< must be zero */
 } tc_application_options_t;
 
 /**

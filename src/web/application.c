@@ -366,6 +366,7 @@ static int apply_options(tc_application_t *app, const tc_application_options_t *
         return tc__fail(TC_ENOMEM, "out of memory");
     app->routers = root;
     app->max_arguments = 1000;
+    app->max_buffered = (size_t)1024 * 1024 * 1024;
     if (!options)
         return 0;
     if (!tc__all_zero(options->reserved, sizeof options->reserved))
@@ -376,6 +377,8 @@ static int apply_options(tc_application_t *app, const tc_application_options_t *
     app->log_data = options->log_data;
     if (options->max_arguments)
         app->max_arguments = options->max_arguments;
+    if (options->max_buffered_size)
+        app->max_buffered = options->max_buffered_size;
     if (!options->base)
         return 0;
     TC_TRY(check_handler("tc_application_options_t: base", options->base));

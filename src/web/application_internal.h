@@ -37,7 +37,9 @@ struct tc_application {
     tc_log_cb log;
     void *log_data;
     size_t max_arguments;
-    int error; /* the first failure */
+    size_t max_buffered;
+    _Atomic size_t buffered; /* bytes of request bodies on the heap, of all threads */
+    int error;               /* the first failure */
     char *error_detail;
     struct tc__owned *owned; /* newest first */
 };

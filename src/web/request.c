@@ -23,6 +23,20 @@
 #include "util/error_internal.h"
 #include "util/log_internal.h"
 
+/* ---- What all bodies together may take ---- */
+
+static void give_budget(tc_application_t *app, size_t len) {
+    atomic_fetch_sub(&app->buffered, len);
+}
+
+static bool take_budget(tc_application_t *app, size_t len) {
+    size_t before = atomic_fetch_add(&app->buffered, len);
+    if (len == 0 || (before <= app->max_buffered && len <= app->max_buffered - before))
+        return true;
+    give_budget(app, len);
+    return false;
+}
+
 /* ---- The end ---- */
 
 static tc_log_level_t level_of_status(int status) {
@@ -53,8 +67,10 @@ static void finalize(tc_request_t *req) {
     tc__timer_stop(req->in->loop, &req->timeout);
     tc_application_t *app = req->app;
     tc__arena_run_cleanups(tc__request_arena(req));
-    if (req->body_on_heap)
+    if (req->body_on_heap) {
+        give_budget(app, req->body_capacity);
         tc__free(req->body);
+    }
     tc__server_request_free(req->in); /* and the request with it */
     tc_application_free(app);
 }
@@ -338,6 +354,7 @@ static int on_headers_received(void *self, tc__server_request_t *in) {
     return result;
 }
 
+/* 0, a status, or TC_ENOMEM. */
 static int grow_body(tc_request_t *req, size_t len) {
     uint64_t announced = req->in->content_length;
     size_t capacity = req->body_capacity * 2;
@@ -348,10 +365,15 @@ static int grow_body(tc_request_t *req, size_t len) {
     else if (capacity < 4096)
         capacity = 4096;
     bool small = capacity <= TC__BLOCK_SIZE / 4 && !req->body_on_heap;
+    size_t more = small ? 0 : capacity - (req->body_on_heap ? req->body_capacity : 0);
+    if (!take_budget(req->app, more))
+        return tc_http_error(req, 503, "too many bodies are in memory");
     char *body = small ? tc__arena_alloc(tc__request_arena(req), capacity)
                        : tc__realloc(req->body_on_heap ? req->body : NULL, capacity);
-    if (!body)
+    if (!body) {
+        give_budget(req->app, more);
         return TC_ENOMEM;
+    }
     if (req->body_len > 0 && !req->body_on_heap)
         memcpy(body, req->body, req->body_len);
     req->body = body;
@@ -383,7 +405,7 @@ static int on_data_received(void *self, tc_bytes_t chunk) {
     tc__request_enter(req);
     req->in_headers_received = true;
     int outcome = streamed ? stream_body(req, chunk) : buffer_body(req, chunk);
-    if (streamed || outcome < 0)
+    if (streamed || outcome != 0)
         proceed(req, outcome);
     req->in_headers_received = false;
     int result = req->detached ? TC_DETACH : 0;

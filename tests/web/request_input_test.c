@@ -489,6 +489,33 @@ static void limits_of_a_body_are_413(void **state) {
     noted();
 }
 
+static tc_deferred_t *holding;
+
+static int holds_its_body(tc_request_t *req) {
+    holding = tc_defer(req);
+    return TC_DETACH;
+}
+
+static void all_bodies_together_have_a_limit(void **state) {
+    (void)state;
+    char body[20000];
+    memset(body, 'x', sizeof(body));
+    tc_application_free(app);
+    app = tc_application_new(&(tc_application_options_t){ .max_buffered_size = 30000 });
+    route("/hold", HANDLER(.put = holds_its_body));
+    route("/", HANDLER(.put = says_body));
+    int id = start("/hold", FETCH(.method = "PUT", .body = tc_bytes(body, sizeof(body))));
+    assert_int_equal(atoi(ask_with("/", FETCH(.method = "PUT", .body = tc_bytes(body, sizeof(body))))), 503);
+    assert_log("too many bodies are in memory");
+    assert_int_equal(atoi(ask_with("/", FETCH(.method = "PUT", .body = tc_bytes(body, 9000)))), 200);
+    tc_deferred_unref(holding);
+    tc_test_client_advance(client, 0);
+    assert_int_equal(atoi(answered(id)), 500);
+    forget_log();
+    assert_int_equal(atoi(ask_with("/", FETCH(.method = "PUT", .body = tc_bytes(body, sizeof(body))))), 200);
+    noted();
+}
+
 static int opens_files(tc_request_t *req) {
     (void)req;
     note("prepared");
@@ -634,6 +661,7 @@ int main(void) {
         WEB_TEST(the_body_has_a_nul_behind_it),
         WEB_TEST(a_body_in_many_pieces_is_whole),
         WEB_TEST(limits_of_a_body_are_413),
+        WEB_TEST(all_bodies_together_have_a_limit),
         WEB_TEST(a_stream_that_announces_too_much_is_not_prepared_for),
         WEB_TEST(a_limit_comes_before_the_body_or_not_at_all),
         WEB_TEST(the_servers_limit_is_the_default),
