@@ -27,15 +27,15 @@ typedef struct tc__mailbox tc__mailbox_t;
 
 struct tc_ioloop {
     uv_loop_t *uv;
-    tc__pool_t pool;             /* 4 KiB blocks */
+    tc__pool_t pool; /* 4 KiB blocks */
     tc__date_cache_t date;
     void *locals[TC__LOCAL_COUNT];
     tc_free_fn free_locals[TC__LOCAL_COUNT];
-    bool is_virtual;             /* the clock is a test's */
+    bool is_virtual; /* the clock is a test's */
     uint64_t virtual_now;
     tc__timer_wheel_t wheel;
-    tc__list_t ready;            /* of tc__soon_t */
-    tc__mailbox_t *mailbox;      /* what other threads post; outlives the loop */
+    tc__list_t ready;             /* of tc__soon_t */
+    tc__mailbox_t *mailbox;       /* what other threads post; outlives the loop */
     struct tc__ioloop_private *p; /* the rest is ioloop.c's own */
 };
 
@@ -72,8 +72,8 @@ struct tc__mail { /* embedded in what is posted */
     /* On the loop's thread, once. `loop` is NULL if nobody can run it any more: then only free. */
     void (*fn)(struct tc__mail *mail, tc_ioloop_t *loop);
 };
-tc__mailbox_t *tc__mailbox_ref(tc__mailbox_t *box);   /* any thread */
-void tc__mailbox_unref(tc__mailbox_t *box);           /* any thread */
+tc__mailbox_t *tc__mailbox_ref(tc__mailbox_t *box); /* any thread */
+void tc__mailbox_unref(tc__mailbox_t *box);         /* any thread */
 /* Any thread. 0: fn runs exactly once (also when the loop is freed meanwhile: tc_ioloop_free delivers what is queued).
  * TC_ECLOSED: the loop is gone, and `mail` stays the caller's. Takes no memory. */
 int tc__mailbox_post(tc__mailbox_t *box, struct tc__mail *mail);

@@ -12,7 +12,7 @@
 #include "util/list_internal.h"
 
 typedef struct tc__timer {
-    tc__list_t node;                    /* empty: not started */
+    tc__list_t node; /* empty: not started */
     uint64_t when_ms;
     void (*fn)(struct tc__timer *timer); /* the timer is stopped before the call, and may be started again in it */
 } tc__timer_t;
@@ -20,11 +20,11 @@ typedef struct tc__timer {
 enum { TC__WHEEL_LEVELS = 6, TC__WHEEL_SLOTS = 64 }; /* 64 ms, 4 s, 4 min, 4.6 h, 12 days, 2 years; beyond: `far` */
 
 typedef struct tc__timer_wheel {
-    uint64_t now_ms; /* everything before it has run */
+    uint64_t now_ms;                 /* everything before it has run */
     uint64_t used[TC__WHEEL_LEVELS]; /* a bit per slot that is not empty */
     tc__list_t slots[TC__WHEEL_LEVELS][TC__WHEEL_SLOTS];
-    tc__list_t far;  /* looked at again every two years */
-    tc__list_t due;  /* what the advance under way still has to run */
+    tc__list_t far; /* looked at again every two years */
+    tc__list_t due; /* what the advance under way still has to run */
     size_t count;
 } tc__timer_wheel_t;
 

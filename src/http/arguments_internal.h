@@ -13,7 +13,7 @@
 
 typedef struct {
     tc_bytes_t name;  /* decoded, NUL behind it */
-    tc_bytes_t value; /* decoded; control bytes made spaces and stripped, as Tornado's get_argument does; NUL behind it */
+    tc_bytes_t value; /* decoded, control bytes made spaces and stripped as by get_argument; NUL behind it */
     bool valid;       /* value and name are UTF-8; if not, the value is not stripped */
 } tc__argument_t;
 
@@ -22,8 +22,8 @@ typedef struct {
     size_t count;
 } tc__arguments_t;
 
-/* Append what `text` holds. 0; TC_ETOOBIG beyond `max_count` in all (checked before anything is kept); TC_ENOMEM. On failure
- * `arguments` is as it was. */
+/* Append what `text` holds. 0; TC_ETOOBIG beyond `max_count` in all (checked before anything is kept); TC_ENOMEM. On
+ * failure `arguments` is as it was. */
 int tc__arguments_parse(tc__arguments_t *arguments, tc__arena_t *arena, tc_bytes_t text, size_t max_count);
 
 /* The last with that name, or NULL. */

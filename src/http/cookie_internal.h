@@ -16,8 +16,9 @@ typedef struct {
     size_t count;
 } tc__cookies_t;
 
-/* `text` is the joined field value ("; " between several fields). Those whose names are no tokens (":" is allowed) or name an
- * attribute ("path", "expires", …) are dropped. 0; TC_ETOOBIG beyond max_count (before anything is kept); TC_ENOMEM. */
+/* `text` is the joined field value ("; " between several fields). Those whose names are no tokens (":" is allowed) or
+ * name an attribute ("path", "expires", …) are dropped. 0; TC_ETOOBIG beyond max_count (before anything is kept);
+ * TC_ENOMEM. */
 int tc__cookies_parse(tc__cookies_t *cookies, tc__arena_t *arena, tc_bytes_t text, size_t max_count);
 const tc__cookie_t *tc__cookies_last(const tc__cookies_t *cookies, tc_bytes_t name);
 

@@ -2,13 +2,14 @@
  * exchange_internal.h - the two seams between a connection and an application. (Tornado: HTTPServerConnectionDelegate,
  * HTTPMessageDelegate, HTTPConnection)
  *
- * The connection knows bytes and their protocol, the application knows routes. Towards the application a connection is a
- * tc__exchange_t: one request, and the answer to it, behind a vtable. Towards the connection an application is a delegate.
- * Neither learns more of the other, so that another protocol can stand beside HTTP/1, and a test on either side.
+ * The connection knows bytes and their protocol, the application knows routes. Towards the application a connection is
+ * a tc__exchange_t: one request, and the answer to it, behind a vtable. Towards the connection an application is a
+ * delegate. Neither learns more of the other, so that another protocol can stand beside HTTP/1, and a test on either
+ * side.
  *
- *     start_request → headers_received → data_received* → finish            what comes in
- *                     respond → write*                                       what goes out; may begin before the input ends
- *     on_close                                                               always, once, last
+ *     start_request → headers_received → data_received* → finish     what comes in
+ *                     respond → write*                               what goes out; may begin before the input ends
+ *     on_close                                                       always, once, last
  */
 #ifndef TC_HTTP_EXCHANGE_INTERNAL_H
 #define TC_HTTP_EXCHANGE_INTERNAL_H
@@ -24,16 +25,17 @@ typedef struct tc__exchange tc__exchange_t;
 /* The application's side. Every call may answer, finish or abort the exchange. */
 typedef struct {
     /*
-     * The head is in; `request` belongs to the delegate from now on. 0: go on with the body. TC_DETACH: not yet; wait for
-     * tc__exchange_resume. Before the body is read, and before 100 Continue is sent, its length is checked against the limit
-     * (set_max_body_size).
+     * The head is in; `request` belongs to the delegate from now on. 0: go on with the body. TC_DETACH: not yet; wait
+     * for tc__exchange_resume. Before the body is read, and before 100 Continue is sent, its length is checked against
+     * the limit (set_max_body_size).
      */
     int (*headers_received)(void *self, tc__server_request_t *request);
     /* A piece of the body, borrowed until the return. 0, or TC_DETACH: no more until tc__exchange_resume. */
     int (*data_received)(void *self, tc_bytes_t chunk);
     /* The request is complete. */
     void (*finish)(void *self);
-    /* The connection refuses the rest of a request that it has begun to give (413, 408, 400 …): answer with that page. */
+    /* The connection refuses the rest of a request that it has begun to give (413, 408, 400 …): answer with that page.
+     */
     void (*refuse)(void *self, int status, const char *why);
     /* The peer sent FIN; the answer may still be delivered. At most once. */
     void (*client_left)(void *self);
@@ -47,14 +49,15 @@ typedef struct {
 /* The head of an answer. */
 typedef struct {
     int status;
-    const char *reason;            /* NULL: the usual one */
-    tc_bytes_t content_type;       /* of a Content-Type that is not among the headers; empty: none */
-    const tc__headers_t *headers;  /* without Connection and Transfer-Encoding, which are the connection's */
+    const char *reason;           /* NULL: the usual one */
+    tc_bytes_t content_type;      /* of a Content-Type that is not among the headers; empty: none */
+    const tc__headers_t *headers; /* without Connection and Transfer-Encoding, which are the connection's */
 } tc__response_head_t;
 
 /* The connection's side. 0, or a negative code: then the answer cannot be delivered and on_close follows or has run. */
 typedef struct {
-    /* The head and the first of the body. `last`: all of it, and Content-Length is set from it unless a header has it. */
+    /* The head and the first of the body. `last`: all of it, and Content-Length is set from it unless a header has it.
+     */
     int (*respond)(tc__exchange_t *exchange, const tc__response_head_t *head, const tc__segment_t *body, size_t count,
                    bool last);
     int (*write)(tc__exchange_t *exchange, const tc__segment_t *body, size_t count, bool last);

@@ -58,14 +58,14 @@ typedef struct {
     const char *name, *value; /* received ones are NUL-terminated once the head is complete; values are trimmed */
     uint32_t value_len;
     uint16_t name_len;
-    uint8_t id;               /* tc__header_id_t */
+    uint8_t id; /* tc__header_id_t */
 } tc__header_t;
 
 typedef struct {
-    tc__header_t *items;               /* [0, count), in the arena */
+    tc__header_t *items; /* [0, count), in the arena */
     uint16_t count, capacity;
-    uint64_t repeated;                 /* a bit per id that occurs more than once */
-    uint16_t first[TC__HEADER_COUNT];  /* index + 1 of the first with that id, 0: none */
+    uint64_t repeated;                /* a bit per id that occurs more than once */
+    uint16_t first[TC__HEADER_COUNT]; /* index + 1 of the first with that id, 0: none */
 } tc__headers_t;
 
 void tc__headers_init(tc__headers_t *headers);
@@ -98,8 +98,8 @@ const tc__header_t *tc__headers_find(const tc__headers_t *headers, tc_bytes_t na
 tc_bytes_t tc__headers_join(const tc__headers_t *headers, tc__arena_t *arena, tc_bytes_t name, const char *separator);
 
 /* The response side. Both are copied to the arena. TC_EINVAL (and a detail) unless the name is a token and the value is
- * without CR, LF, NUL and other control bytes but tab; TC_ENOMEM. White space around a value is cut off. `set` takes the
- * place of the first of that name and removes the others. */
+ * without CR, LF, NUL and other control bytes but tab; TC_ENOMEM. White space around a value is cut off. `set` takes
+ * the place of the first of that name and removes the others. */
 int tc__headers_set(tc__headers_t *headers, tc__arena_t *arena, const char *name, const char *value);
 int tc__headers_add(tc__headers_t *headers, tc__arena_t *arena, const char *name, const char *value);
 void tc__headers_remove(tc__headers_t *headers, tc_bytes_t name);

@@ -11,13 +11,13 @@
 #include "net/proxy_protocol_internal.h"
 
 typedef enum {
-    TC__HTTP1_IDLE,   /* nothing of a next request is here */
-    TC__HTTP1_HEAD,   /* part of a head is */
-    TC__HTTP1_BODY,   /* an exchange is under way, its request is not complete */
-    TC__HTTP1_REPLY,  /* the request is complete, its answer is not */
-    TC__HTTP1_FLUSH,  /* the answer is complete, but the system has not taken all of it */
+    TC__HTTP1_IDLE,    /* nothing of a next request is here */
+    TC__HTTP1_HEAD,    /* part of a head is */
+    TC__HTTP1_BODY,    /* an exchange is under way, its request is not complete */
+    TC__HTTP1_REPLY,   /* the request is complete, its answer is not */
+    TC__HTTP1_FLUSH,   /* the answer is complete, but the system has not taken all of it */
     TC__HTTP1_CLOSING, /* closed as soon as the output is with the system */
-    TC__HTTP1_LINGER, /* FIN is sent (or will be); what comes in is thrown away, so that the client reads our answer */
+    TC__HTTP1_LINGER,  /* FIN is sent (or will be); what comes in is thrown away, so that the client reads our answer */
     TC__HTTP1_CLOSED
 } tc__http1_state_t;
 
@@ -31,25 +31,25 @@ typedef struct {
     tc__http1connection_t *connection;
 
     /* the head */
-    char *head;                    /* gathered from several reads; NULL: none */
+    char *head; /* gathered from several reads; NULL: none */
     uint32_t head_len, head_capacity;
-    unsigned events;               /* TC__EVENT_… since they were last handled */
+    unsigned events; /* TC__EVENT_… since they were last handled */
 
     /* the body */
     tc_bytes_t chunk;
     uint64_t body_limit, body_len;
-    uint64_t framing_len;          /* raw bytes of chunk lines, extensions and trailers */
+    uint64_t framing_len; /* raw bytes of chunk lines, extensions and trailers */
     uint64_t chunks;
     uint64_t rate_since, rate_from; /* when its rate was looked at, and body_len then; our own pauses are taken out */
     uint64_t waiting_since;
-    char trailer[31];              /* the name of the one under way, as far as it matters */
+    char trailer[31]; /* the name of the one under way, as far as it matters */
     uint8_t trailer_len;
     bool head_done, complete, expects_continue, keep_alive;
-    bool waiting;                  /* the delegate said TC_DETACH: nothing is given to it before it resumes */
+    bool waiting; /* the delegate said TC_DETACH: nothing is given to it before it resumes */
 
     /* the answer */
     bool responded, answered, chunked, bodiless, persist;
-    uint64_t length_left;          /* of the announced Content-Length; TC__LENGTH_UNKNOWN: none was */
+    uint64_t length_left; /* of the announced Content-Length; TC__LENGTH_UNKNOWN: none was */
 
     tc__header_t first_fields[16]; /* of the request's table; last, for it is not zeroed */
 } tc__http1_message_t;
@@ -61,24 +61,24 @@ struct tc__http1connection {
     tc__http1_message_t *message; /* NULL: idle, or closing */
     tc__proxy_parser_t *proxy;    /* while the PROXY header is awaited; else NULL */
     tc__list_t node;
-    tc__timer_t timer;            /* armed for `deadline` or sooner; looked at when it fires, so that moving it costs nothing */
-    uint64_t deadline;            /* TC_FOREVER: none */
-    size_t queued;                /* output at the last look of the timer and added since; lingering: bytes still accepted */
+    tc__timer_t timer; /* armed for `deadline` or sooner; looked at when it fires, so that moving it costs nothing */
+    uint64_t deadline; /* TC_FOREVER: none */
+    size_t queued;     /* output at the last look of the timer and added since; lingering: bytes still accepted */
     tc__address_t peer;
     uint8_t state;
-    uint8_t skipped;              /* empty lines' bytes before a request */
-    uint8_t holds;                /* frames on the stack that still need it, whatever their callees do */
-    bool feeding;                 /* bytes are being parsed, further up the stack */
-    bool hangup, eof;             /* FIN was noticed; all before it was given to us */
-    bool told_hangup;             /* the delegate knows */
+    uint8_t skipped;  /* empty lines' bytes before a request */
+    uint8_t holds;    /* frames on the stack that still need it, whatever their callees do */
+    bool feeding;     /* bytes are being parsed, further up the stack */
+    bool hangup, eof; /* FIN was noticed; all before it was given to us */
+    bool told_hangup; /* the delegate knows */
 };
 
 /* What the connections of a loop share. */
 typedef struct {
-    llhttp_t fresh_parser;        /* copied for each request: cheaper than to initialise one */
-    char host[80];                /* the last Host that was found good */
+    llhttp_t fresh_parser; /* copied for each request: cheaper than to initialise one */
+    char host[80];         /* the last Host that was found good */
     size_t host_len, host_name_len;
-    char prefix[400];             /* "HTTP/1.1 200 OK", Server and Date, as they are this second … */
+    char prefix[400]; /* "HTTP/1.1 200 OK", Server and Date, as they are this second … */
     size_t prefix_len;
     int64_t prefix_second;
     const tc__http1_params_t *prefix_params; /* … for the connections of one server */

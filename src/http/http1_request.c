@@ -1,17 +1,18 @@
 /*
  * http1_request.c - what comes in on an HTTP/1.x connection. (Tornado: http1connection, the reading half)
  *
- * llhttp judges every byte, and says where the head ends, what of the body is data, and where the request ends. Once a head
- * is complete and known to be well formed, one pass of our own takes it apart; so nothing has to be kept, moved or joined
- * while it arrives, in however many pieces. The parser never runs foreign code: it stops (HPE_PAUSED) where something is to
- * be told, and goes on after it was told. So nothing can pull the parser from under its own feet.
+ * llhttp judges every byte, and says where the head ends, what of the body is data, and where the request ends. Once a
+ * head is complete and known to be well formed, one pass of our own takes it apart; so nothing has to be kept, moved or
+ * joined while it arrives, in however many pieces. The parser never runs foreign code: it stops (HPE_PAUSED) where
+ * something is to be told, and goes on after it was told. So nothing can pull the parser from under its own feet.
  *
- * A head that comes in one read is copied once, when it is complete; one that comes in pieces is gathered in the request's
- * arena. Limits count the raw bytes of a phase, for leading empty lines, padding and zeros never reach a callback. Each
- * request has a fresh parser, which ends with it: what follows is the next one's.
+ * A head that comes in one read is copied once, when it is complete; one that comes in pieces is gathered in the
+ * request's arena. Limits count the raw bytes of a phase, for leading empty lines, padding and zeros never reach a
+ * callback. Each request has a fresh parser, which ends with it: what follows is the next one's.
  *
- * Checked here, because llhttp accepts it (SECURITY.md tells the attacks): the exact shape of the request line, versions,
- * Host, Transfer-Encoding on 1.0 or with other codings, targets, unknown expectations, trailers that speak of framing.
+ * Checked here, because llhttp accepts it and attacks are made of it: the exact shape of the request line,
+ * versions, Host, Transfer-Encoding on 1.0 or with other codings, targets, unknown expectations, trailers that speak of
+ * framing.
  */
 #include "http/http1_private.h"
 
@@ -64,8 +65,8 @@ static int on_chunk_header(llhttp_t *parser) {
     return 0;
 }
 
-/* Trailers are accepted, bounded and dropped; those that would frame a message are an attack (RFC 9110 section 6.5.1). A
- * name may come in pieces: what is longer than any we look for is cut. */
+/* Trailers are accepted, bounded and dropped; those that would frame a message are an attack (RFC 9110 section 6.5.1).
+ * A name may come in pieces: what is longer than any we look for is cut. */
 static int on_trailer_name(llhttp_t *parser, const char *at, size_t len) {
     tc__http1_message_t *message = parser->data;
     size_t room = sizeof message->trailer - message->trailer_len;
@@ -158,22 +159,33 @@ static int gather(tc__http1_message_t *message, const char *at, size_t len) {
 
 static tc_bytes_t method_name(uint8_t llhttp_method) {
     switch (llhttp_method) {
-    case HTTP_GET: return tc_bytes("GET", 3);
-    case HTTP_POST: return tc_bytes("POST", 4);
-    default: return tc_str(llhttp_method_name((llhttp_method_t)llhttp_method));
+    case HTTP_GET:
+        return tc_bytes("GET", 3);
+    case HTTP_POST:
+        return tc_bytes("POST", 4);
+    default:
+        return tc_str(llhttp_method_name((llhttp_method_t)llhttp_method));
     }
 }
 
 static tc__method_t method_of(uint8_t llhttp_method) {
     switch (llhttp_method) {
-    case HTTP_GET: return TC__METHOD_GET;
-    case HTTP_HEAD: return TC__METHOD_HEAD;
-    case HTTP_POST: return TC__METHOD_POST;
-    case HTTP_PUT: return TC__METHOD_PUT;
-    case HTTP_DELETE: return TC__METHOD_DELETE;
-    case HTTP_PATCH: return TC__METHOD_PATCH;
-    case HTTP_OPTIONS: return TC__METHOD_OPTIONS;
-    default: return TC__METHOD_OTHER;
+    case HTTP_GET:
+        return TC__METHOD_GET;
+    case HTTP_HEAD:
+        return TC__METHOD_HEAD;
+    case HTTP_POST:
+        return TC__METHOD_POST;
+    case HTTP_PUT:
+        return TC__METHOD_PUT;
+    case HTTP_DELETE:
+        return TC__METHOD_DELETE;
+    case HTTP_PATCH:
+        return TC__METHOD_PATCH;
+    case HTTP_OPTIONS:
+        return TC__METHOD_OPTIONS;
+    default:
+        return TC__METHOD_OTHER;
     }
 }
 
@@ -183,8 +195,8 @@ static bool is_version(const char *at) {
 }
 
 /*
- * "GET /x HTTP/1.1" to the byte, up to `end`: llhttp passes two spaces, other protocols' names, other versions and none.
- * Puts the target where it belongs. 0, or the status that refuses it.
+ * "GET /x HTTP/1.1" to the byte, up to `end`: llhttp passes two spaces, other protocols' names, other versions and
+ * none. Puts the target where it belongs. 0, or the status that refuses it.
  */
 static int read_request_line(tc__http1_message_t *message, char *line, char *end) {
     tc__server_request_t *request = message->request;
@@ -206,8 +218,9 @@ static int read_request_line(tc__http1_message_t *message, char *line, char *end
     return request->target.form == TC__TARGET_ASTERISK && request->method_id != TC__METHOD_OPTIONS ? 400 : 0;
 }
 
-/* "name: value CRLF" until the empty line. Names and values are NUL-terminated in place: there stood ":" and the end of the
- * value. llhttp has seen to it that a name is a token with ":" behind it and that lines end in CRLF and are not folded. */
+/* "name: value CRLF" until the empty line. Names and values are NUL-terminated in place: there stood ":" and the end of
+ * the value. llhttp has seen to it that a name is a token with ":" behind it and that lines end in CRLF and are not
+ * folded. */
 static int read_fields(tc__http1_message_t *message, char *at, char *end) {
     tc__server_request_t *request = message->request;
     size_t most = message->connection->params->max_header_count;
@@ -523,8 +536,8 @@ static int status_of_version(const char *line, size_t len, bool ended) {
     return len == 8 && !spoken ? 505 : 400;
 }
 
-/* A method that is a token but none we know is 501, a version that is one but not ours 505, everything else 400. 0: that
- * depends on what is still to come of the request line. */
+/* A method that is a token but none we know is 501, a version that is one but not ours 505, everything else 400. 0:
+ * that depends on what is still to come of the request line. */
 static int status_of_error(llhttp_errno_t error, const char *head, size_t len) {
     const char *line_end = memchr(head, '\r', len);
     size_t line_len = line_end ? (size_t)(line_end - head) : len;
@@ -570,7 +583,8 @@ static const char *parse_head(tc__http1connection_t *connection, const char *at,
         head = message->head;
         from = head + gathered;
     }
-    llhttp_errno_t error = llhttp_get_errno(&message->parser); /* one that waits for the end of the request line, or none */
+    llhttp_errno_t error = llhttp_get_errno(
+        &message->parser); /* one that waits for the end of the request line, or none */
     size_t used = len;
     if (error == HPE_OK && (error = llhttp_execute(&message->parser, from, len)) != HPE_OK)
         used = (size_t)(llhttp_get_error_pos(&message->parser) - from);

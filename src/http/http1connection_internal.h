@@ -14,15 +14,16 @@ typedef struct {
     size_t max_request_line, max_header_size, max_header_count, max_body_size, output_mark;
     uint64_t idle_timeout_ms, header_timeout_ms, body_timeout_ms, write_timeout_ms;
     bool no_keep_alive;
-    const tc__cidrs_t *proxies;  /* whose connections begin with a PROXY header, all of them; NULL: none does */
-    const tc__cidrs_t *trusted;  /* the proxies that are believed; NULL: none */
-    bool draining;               /* every answer from now on is a connection's last */
-    tc_bytes_t server_name;      /* of the Server field; empty: none */
+    const tc__cidrs_t *proxies; /* whose connections begin with a PROXY header, all of them; NULL: none does */
+    const tc__cidrs_t *trusted; /* the proxies that are believed; NULL: none */
+    bool draining;              /* every answer from now on is a connection's last */
+    tc_bytes_t server_name;     /* of the Server field; empty: none */
     const tc__server_delegate_t *delegate;
     void *delegate_self;
-    void (*on_connection_close)(tc__list_t *node, void *user_data); /* the connection is gone; its list node was removed */
-    void (*on_orphan)(void *user_data);     /* before that: a request is under way, and may outlive it … */
-    void (*on_orphan_gone)(void *user_data); /* … until now */
+    void (*on_connection_close)(tc__list_t *node,
+                                void *user_data); /* the connection is gone; its list node was removed */
+    void (*on_orphan)(void *user_data);           /* before that: a request is under way, and may outlive it … */
+    void (*on_orphan_gone)(void *user_data);      /* … until now */
     void *user_data;
 } tc__http1_params_t;
 

@@ -16,27 +16,27 @@
 #define TC__LENGTH_UNKNOWN UINT64_MAX
 
 typedef enum { /* the methods that handlers know; everything else is TC__METHOD_OTHER */
-    TC__METHOD_GET,
-    TC__METHOD_HEAD,
-    TC__METHOD_POST,
-    TC__METHOD_PUT,
-    TC__METHOD_DELETE,
-    TC__METHOD_PATCH,
-    TC__METHOD_OPTIONS,
-    TC__METHOD_OTHER
+               TC__METHOD_GET,
+               TC__METHOD_HEAD,
+               TC__METHOD_POST,
+               TC__METHOD_PUT,
+               TC__METHOD_DELETE,
+               TC__METHOD_PATCH,
+               TC__METHOD_OPTIONS,
+               TC__METHOD_OTHER
 } tc__method_t;
 
 typedef struct tc__server_request {
     tc__arena_t arena;
     tc_ioloop_t *loop;
-    const char *method;      /* "GET" */
+    const char *method; /* "GET" */
     tc__method_t method_id;
-    uint8_t http_minor;      /* 1: HTTP/1.1 */
+    uint8_t http_minor; /* 1: HTTP/1.1 */
     bool is_tls;
-    const char *uri;         /* as sent */
-    tc__target_t target;     /* pieces of uri; path and query are never NULL-terminated apart from the query */
-    tc_bytes_t host;         /* Host or the absolute form's authority, as sent; may be empty */
-    tc_bytes_t host_name;    /* without the port */
+    const char *uri;      /* as sent */
+    tc__target_t target;  /* pieces of uri; path and query are never NULL-terminated apart from the query */
+    tc_bytes_t host;      /* Host or the absolute form's authority, as sent; may be empty */
+    tc_bytes_t host_name; /* without the port */
     tc__headers_t headers;
     tc__address_t remote;
     uint64_t content_length; /* TC__LENGTH_UNKNOWN: chunked; 0: no body */

@@ -7,10 +7,10 @@
 #include "util/arena_internal.h"
 
 typedef enum {
-    TC__TARGET_ORIGIN,   /* /path?query */
-    TC__TARGET_ABSOLUTE, /* http://host/path?query */
+    TC__TARGET_ORIGIN,    /* /path?query */
+    TC__TARGET_ABSOLUTE,  /* http://host/path?query */
     TC__TARGET_AUTHORITY, /* host:port, for CONNECT */
-    TC__TARGET_ASTERISK  /* *, for OPTIONS */
+    TC__TARGET_ASTERISK   /* *, for OPTIONS */
 } tc__target_form_t;
 
 typedef struct {
@@ -20,17 +20,18 @@ typedef struct {
     tc_bytes_t query;             /* without the "?"; data NULL: there is none */
 } tc__target_t;
 
-/* 0 or TC_EINVAL; `out` is untouched then. `is_connect`: the authority form is wanted (with a port; path ""), and only then
- * allowed. Visible ASCII but "#" may stand in path and query. Whether the method may have "*" (path "*") is not asked. */
+/* 0 or TC_EINVAL; `out` is untouched then. `is_connect`: the authority form is wanted (with a port; path ""), and only
+ * then allowed. Visible ASCII but "#" may stand in path and query. Whether the method may have "*" (path "*") is not
+ * asked. */
 int tc__target_parse(tc_bytes_t target, bool is_connect, tc__target_t *out);
 
 /* uri-host [ ":" port ] of RFC 9110 section 7.2: a name (unreserved, percent-encoded, sub-delims but ","), an IPv4 or a
- * bracketed IPv6 address without a zone; the port digits only, at most 65535, may be empty after the colon. An empty host
- * is TC_EINVAL. No user info. *host keeps the brackets; *port is -1 without one. */
+ * bracketed IPv6 address without a zone; the port digits only, at most 65535, may be empty after the colon. An empty
+ * host is TC_EINVAL. No user info. *host keeps the brackets; *port is -1 without one. */
 int tc__host_parse(tc_bytes_t text, tc_bytes_t *host, int *port);
 
-/* Percent-decode in the arena; `plus`: "+" is a space. NUL behind it. data NULL: out of memory. Without anything to decode
- * and with a NUL behind it in the source it still copies: results are independent. */
+/* Percent-decode in the arena; `plus`: "+" is a space. NUL behind it. data NULL: out of memory. Without anything to
+ * decode and with a NUL behind it in the source it still copies: results are independent. */
 tc_bytes_t tc__percent_decode(tc__arena_t *arena, tc_bytes_t text, bool plus);
 
 /* Take the next pair of "a=1&b" off *rest, undecoded; empty ones ("&&") are skipped. false: none left. */

@@ -16,22 +16,22 @@ typedef enum {
 
 typedef struct {
     tc__proxy_kind_t kind;
-    uint8_t version;                     /* 1 or 2 */
-    tc__address_t source, destination;   /* of TC__PROXY_ADDRESSES; AF_UNIX: a unix socket, whose path is not kept */
+    uint8_t version;                   /* 1 or 2 */
+    tc__address_t source, destination; /* of TC__PROXY_ADDRESSES; AF_UNIX: a unix socket, whose path is not kept */
 } tc__proxy_header_t;
 
 enum {
-    TC__PROXY_V1_MAX = 107,          /* bytes of a line with its CRLF */
-    TC__PROXY_V2_FIXED = 16,         /* signature, command, family, length */
+    TC__PROXY_V1_MAX = 107,  /* bytes of a line with its CRLF */
+    TC__PROXY_V2_FIXED = 16, /* signature, command, family, length */
     TC__PROXY_TLVS_DEFAULT = 4 * 1024
 };
 
 typedef struct {
     tc__proxy_header_t header;
     uint8_t state;
-    uint8_t len, want;                /* bytes kept, and how many the state waits for */
+    uint8_t len, want; /* bytes kept, and how many the state waits for */
     uint16_t max_tlvs, to_skip;
-    uint8_t bytes[TC__PROXY_V1_MAX];  /* the line, or the head and addresses of version 2 */
+    uint8_t bytes[TC__PROXY_V1_MAX]; /* the line, or the head and addresses of version 2 */
     int outcome;
 } tc__proxy_parser_t;
 

@@ -341,8 +341,10 @@ static int drop_chunk(tc_request_t *req, tc_bytes_t chunk) {
 static void a_client_that_sends_on_but_takes_nothing_is_cut(void **state) {
     static char piece[2001];
     (void)state;
-    serve(&(tc_request_handler_t){ .body = TC_BODY_STREAM, .prepare = answer_at_once, .data_received = drop_chunk,
-                                   .post = hello, NOTED }, NULL);
+    serve(
+        &(tc_request_handler_t){
+            .body = TC_BODY_STREAM, .prepare = answer_at_once, .data_received = drop_chunk, .post = hello, NOTED },
+        NULL);
     peer_t *peer = connect_peer();
     tc__memory_set_window(peer->server_end, 1000);
     tc__iostream_pause(peer->stream);

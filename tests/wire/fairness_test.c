@@ -1,6 +1,6 @@
 /*
- * fairness_test.c - one client's work does not keep the others waiting, however much of it arrives at once, and cannot be
- * piled up by leaving it behind.
+ * fairness_test.c - one client's work does not keep the others waiting, however much of it arrives at once, and cannot
+ * be piled up by leaving it behind.
  */
 #include "support/wire.h"
 
@@ -48,8 +48,9 @@ static int set_up(void **state) {
     assert_int_equal(tc_ioloop_new(&f.loop), 0);
     tc_application_t *app = tc_application_new(NULL);
     tc_application_add(app, "/slow", &(tc_request_handler_t){ .get = be_slow }, &f);
-    tc_application_add(app, "/upload", &(tc_request_handler_t){ .post = answer, .body = TC_BODY_STREAM,
-                                                                .data_received = take_slowly }, &f);
+    tc_application_add(app, "/upload",
+                       &(tc_request_handler_t){ .post = answer, .body = TC_BODY_STREAM, .data_received = take_slowly },
+                       &f);
     tc_application_add(app, "/", &(tc_request_handler_t){ .get = answer }, &f);
     assert_int_equal(tc_httpserver_new(&f.server, f.loop, app, NULL), 0);
     assert_int_equal(tc_httpserver_listen(f.server, "127.0.0.1", TC_ANY_PORT), 0);
