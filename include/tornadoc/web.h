@@ -33,6 +33,7 @@ typedef struct tc_application tc_application_t; /* routes and settings; read-onl
 typedef struct tc_router tc_router_t;           /* a group of routes inside an application */
 typedef struct tc_request tc_request_t;         /* one exchange: the request and its answer */
 typedef struct tc_deferred tc_deferred_t;       /* counted token for a request whose outcome comes later */
+typedef struct tc_http_file tc_http_file_t;     /* a file that came with a form */
 typedef struct yyjson_val yyjson_val;           /* JSON trees: #include <yyjson.h> to use them */
 typedef struct yyjson_mut_doc yyjson_mut_doc;
 
@@ -200,6 +201,26 @@ TC_EXTERN const char *tc_get_body_argument(const tc_request_t *req, const char *
 TC_EXTERN size_t tc_get_arguments(const tc_request_t *req, const char *name, const char *const **out);
 /** 400 if it is missing: `TC_TRY(tc_require_argument(req, "text", &text));` (MissingArgumentError) */
 TC_EXTERN int tc_require_argument(tc_request_t *req, const char *name, const char **out) TC_MUST_CHECK;
+
+/**
+ * Files of a body of type multipart/form-data that is buffered; its other parts are arguments of the body. A part whose
+ * filename is empty, as browsers send it where no file was chosen, is no file. At most 100 parts; a form that is cut
+ * short, or none by its syntax, is answered by 400 once somebody has asked for a file or an argument.
+ */
+/** The last file of that field, or NULL. */
+TC_EXTERN const tc_http_file_t *tc_get_file(const tc_request_t *req, const char *field);
+/** All files of that field, in order; `field` NULL: of all fields. */
+TC_EXTERN size_t tc_get_files(const tc_request_t *req, const char *field, const tc_http_file_t *const **out);
+/* Of a file; NULL reads as "" and no bytes. */
+TC_EXTERN const char *tc_http_file_field(const tc_http_file_t *file); /**< the name of the form's field */
+/** What may be the name of a file in a folder: without the sender's folders, slashes, backslashes and control bytes;
+ *  never "", "." or ".."; at most 255 bytes of UTF-8. Not unique, and not always fit to be shown: escape it. */
+TC_EXTERN const char *tc_http_file_name(const tc_http_file_t *file);
+TC_EXTERN const char *tc_http_file_raw_name(const tc_http_file_t *file); /**< as sent ("../a.txt"): no path to open */
+/** What the sender says it is, unchecked; "application/octet-stream" if that is nothing. */
+TC_EXTERN const char *tc_http_file_content_type(const tc_http_file_t *file);
+TC_EXTERN tc_bytes_t tc_http_file_body(const tc_http_file_t *file); /**< a piece of tc_body: no copy, no NUL behind */
+
 TC_EXTERN tc_bytes_t tc_body(const tc_request_t *req); /**< NUL behind it, not counted; empty if it is streamed */
 /** The body as JSON, in the arena. 415 unless it says it is JSON, 400 if it is not: for TC_TRY. */
 TC_EXTERN int tc_read_json(tc_request_t *req, yyjson_val **root) TC_MUST_CHECK;

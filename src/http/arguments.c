@@ -1,5 +1,5 @@
 /*
- * arguments.c - names and values of a query or of an urlencoded body. (Tornado: parse_qs_bytes, get_argument)
+ * arguments.c - names and values of a query or of a form. (Tornado: parse_qs_bytes, get_argument)
  *
  * The pairs are counted before any memory is taken, so that a body of a million "&a" costs a scan and nothing else.
  * Then one array of pairs and one block of text take everything: decoded bytes are never more than encoded ones, and
@@ -83,19 +83,23 @@ static tc_bytes_t strip(tc_bytes_t text) {
     return text;
 }
 
-/* Decode to `out`, which has room; returns the end of what was written. What is not text is not stripped. */
+/* The value stands at `text`, with room for a NUL. What is not text is not stripped. */
+static void take_value(tc__argument_t *argument, char *text, size_t len) {
+    argument->value = tc_bytes(text, len);
+    argument->valid = tc_utf8_valid(argument->value) && tc_utf8_valid(argument->name);
+    blank_controls(text, len);
+    if (argument->valid)
+        argument->value = strip(argument->value);
+    text[argument->value.data - text + (ptrdiff_t)argument->value.len] = '\0';
+}
+
+/* Decode to `out`, which has room; returns the end of what was written. */
 static char *decode_pair(tc__argument_t *argument, char *out, tc_bytes_t name, tc_bytes_t value) {
     argument->name = tc_bytes(out, tc_url_unescape(out, name.len + 1, name));
     out += argument->name.len + 1;
 
     size_t len = tc_url_unescape(out, value.len + 1, value);
-    argument->value = tc_bytes(out, len);
-    argument->valid = tc_utf8_valid(argument->value) && tc_utf8_valid(argument->name);
-    blank_controls(out, len);
-    if (argument->valid) {
-        argument->value = strip(argument->value);
-        out[argument->value.data - out + (ptrdiff_t)argument->value.len] = '\0';
-    }
+    take_value(argument, out, len);
     return out + len + 1;
 }
 
@@ -117,7 +121,34 @@ int tc__arguments_parse(tc__arguments_t *arguments, tc__arena_t *arena, tc_bytes
     for (size_t i = old; tc__query_next(&text, &name, &value); i++)
         out = decode_pair(&items[i], out, name, value);
     arguments->items = items;
-    arguments->count = old + added;
+    arguments->count = arguments->capacity = old + added;
+    return 0;
+}
+
+static int reserve_one(tc__arguments_t *arguments, tc__arena_t *arena) {
+    if (arguments->count < arguments->capacity)
+        return 0;
+    size_t size = sizeof *arguments->items, capacity = 2 * arguments->capacity + 4;
+    tc__argument_t *items = tc__arena_realloc(arena, arguments->items, arguments->capacity * size, capacity * size);
+    if (items == NULL)
+        return TC_ENOMEM;
+    arguments->items = items;
+    arguments->capacity = capacity;
+    return 0;
+}
+
+int tc__arguments_add(tc__arguments_t *arguments, tc__arena_t *arena, tc_bytes_t name, tc_bytes_t value,
+                      size_t max_count) {
+    if (arguments->count >= max_count)
+        return TC_ETOOBIG;
+    TC_TRY(reserve_one(arguments, arena));
+    char *name_copy = tc__arena_strndup(arena, name.data, name.len);
+    char *value_copy = name_copy ? tc__arena_strndup(arena, value.data, value.len) : NULL;
+    if (value_copy == NULL)
+        return TC_ENOMEM;
+    tc__argument_t *argument = &arguments->items[arguments->count++];
+    argument->name = tc_bytes(name_copy, name.len);
+    take_value(argument, value_copy, value.len);
     return 0;
 }
 

@@ -1,6 +1,6 @@
 /*
- * arguments_internal.h - names and values of a query or of an urlencoded body. (Tornado: parse_qs_bytes and what
- * get_argument makes of the values)
+ * arguments_internal.h - names and values of a query or of a form. (Tornado: parse_qs_bytes and what get_argument makes
+ * of the values)
  *
  * "&" separates; blank values are kept; a name without "=" has the value ""; bad percent sequences stay as they are.
  */
@@ -19,12 +19,17 @@ typedef struct {
 
 typedef struct {
     tc__argument_t *items; /* in the arena, in order */
-    size_t count;
+    size_t count, capacity;
 } tc__arguments_t;
 
 /* Append what `text` holds. 0; TC_ETOOBIG beyond `max_count` in all (checked before anything is kept); TC_ENOMEM. On
  * failure `arguments` is as it was. */
 int tc__arguments_parse(tc__arguments_t *arguments, tc__arena_t *arena, tc_bytes_t text, size_t max_count);
+
+/* Append a field of a form that is not urlencoded: both are copied, and the value is treated like the others. `name` is
+ * UTF-8. 0; TC_ETOOBIG beyond `max_count` in all; TC_ENOMEM. On failure `arguments` is as it was. */
+int tc__arguments_add(tc__arguments_t *arguments, tc__arena_t *arena, tc_bytes_t name, tc_bytes_t value,
+                      size_t max_count);
 
 /* The last with that name, or NULL. */
 const tc__argument_t *tc__arguments_last(const tc__arguments_t *arguments, tc_bytes_t name);

@@ -118,8 +118,7 @@ int64_t tc_path_int(const tc_request_t *req, const char *name) {
 
 /* ---- Arguments ---- */
 
-/* What a peer sent that getters cannot return is the outcome of the handler: 400. */
-static void refuse_input(tc_request_t *req, int err, const char *what) {
+void tc__request_refuse_input(tc_request_t *req, int err, const char *what) {
     int outcome = err == TC_ENOMEM ? err : tc_http_error(req, 400, what);
     if (req->kept_error == 0)
         req->kept_error = outcome;
@@ -133,28 +132,7 @@ static void parse_query(tc_request_t *req) {
     int err = query.data ? tc__arguments_parse(&req->query_args, tc__request_arena(req), query, req->app->max_arguments)
                          : 0;
     if (err < 0)
-        refuse_input(req, err, "too many arguments");
-}
-
-static bool is_form(const tc_request_t *req) {
-    const tc__header_t *field = tc__headers_first(&req->in->headers, TC__HEADER_CONTENT_TYPE);
-    if (!field)
-        return false;
-    const char *end = memchr(field->value, ';', field->value_len);
-    tc_bytes_t type = tc__bytes_trim(tc_bytes(field->value, end ? (size_t)(end - field->value) : field->value_len));
-    return tc__bytes_equal_nocase(type, tc_str("application/x-www-form-urlencoded"));
-}
-
-static void parse_body(tc_request_t *req) {
-    if (req->body_parsed || !req->input_complete)
-        return;
-    req->body_parsed = true;
-    if (!is_form(req) || req->body_len == 0)
-        return;
-    int err = tc__arguments_parse(&req->body_args, tc__request_arena(req), tc_bytes(req->body, req->body_len),
-                                  req->app->max_arguments);
-    if (err < 0)
-        refuse_input(req, err, "too many arguments");
+        tc__request_refuse_input(req, err, "too many arguments");
 }
 
 /* The value, unless it is no text: then the request is refused. */
@@ -163,7 +141,7 @@ static const char *text_of(tc_request_t *req, const tc__argument_t *argument) {
         return NULL;
     if (argument->valid)
         return argument->value.data;
-    refuse_input(req, TC_EINVAL, "an argument is not UTF-8 text");
+    tc__request_refuse_input(req, TC_EINVAL, "an argument is not UTF-8 text");
     return NULL;
 }
 
@@ -172,7 +150,7 @@ static const char *last_of(const tc_request_t *req, const char *name, bool body,
         return NULL;
     const tc__argument_t *found = NULL;
     if (body) {
-        parse_body(mut(req));
+        tc__request_parse_form(mut(req));
         found = tc__arguments_last(&req->body_args, tc_str(name));
     }
     if (!found && query) {
@@ -214,7 +192,7 @@ size_t tc_get_arguments(const tc_request_t *req, const char *name, const char *c
         return 0;
     tc_request_t *r = mut(req);
     parse_query(r);
-    parse_body(r);
+    tc__request_parse_form(r);
     size_t in_query = collect(r, &r->query_args, tc_str(name), NULL);
     size_t count = in_query + collect(r, &r->body_args, tc_str(name), NULL);
     const char **values = tc__arena_alloc(tc__request_arena(r), count * sizeof *values);
@@ -254,7 +232,7 @@ static void parse_cookies(tc_request_t *req) {
     tc_bytes_t text = tc__headers_join(&req->in->headers, arena, tc_str("Cookie"), "; ");
     int err = text.data ? tc__cookies_parse(&req->cookies, arena, text, MAX_COOKIES) : TC_ENOMEM;
     if (err < 0)
-        refuse_input(req, err, "too many cookies");
+        tc__request_refuse_input(req, err, "too many cookies");
 }
 
 const char *tc_get_cookie(const tc_request_t *req, const char *name, const char *fallback) {

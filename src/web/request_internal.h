@@ -3,6 +3,7 @@
  *
  *     request.c         its life: steps, outcomes, the end
  *     request_input.c   what getters return
+ *     request_form.c    the fields and files of a form
  *     request_output.c  what verbs write
  *     request_error.c   error pages
  *     request_later.c   tc_then, tokens
@@ -79,8 +80,9 @@ struct tc_request {
     char *body;
     size_t body_len, body_capacity;
     bool body_on_heap, query_parsed, body_parsed, cookies_parsed;
-    int query_error, body_error;
     tc__arguments_t query_args, body_args;
+    const tc_http_file_t **files;
+    size_t file_count;
     tc__cookies_t cookies;
     const char *path_text, *host_text, *remote_text;
 
@@ -119,6 +121,14 @@ void tc__request_explain(tc_request_t *req, int err, const char *words);
 int tc__request_keep_error(tc_request_t *req, int err);
 /* The answer will never be complete: cut it. */
 void tc__request_abort(tc_request_t *req);
+
+/* ---- request_input.c ---- */
+/* What a peer sent that getters cannot return is the outcome of the handler: 400. TC_ENOMEM stays that. */
+void tc__request_refuse_input(tc_request_t *req, int err, const char *what);
+
+/* ---- request_form.c ---- */
+/* Fill body_args and files, once the body is complete. */
+void tc__request_parse_form(tc_request_t *req);
 
 /* ---- request_error.c ---- */
 extern tc__log_limit_t tc__http_error_limit; /* of the lines about 400 to 599; tests set it back */

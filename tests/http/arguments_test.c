@@ -93,6 +93,27 @@ static void parsing_in_two_parts_appends(void **state) {
     }
 }
 
+static void fields_are_added_one_by_one_to_what_is_there(void **state) {
+    (void)state;
+    char got[256];
+    tc__arguments_t arguments = { 0 };
+    tc__arena_t arena;
+    tc__arena_init(&arena, NULL);
+    assert_int_equal(tc__arguments_parse(&arguments, &arena, tc_str("a=1&b=2"), 9), 0);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(tc__arguments_add(&arguments, &arena, tc_str("c"), tc_bytes(" %41+\0\r\n", 8), 9), 0);
+    assert_int_equal(tc__arguments_parse(&arguments, &arena, tc_str("d=4"), 9), 0);
+    assert_int_equal(tc__arguments_add(&arguments, &arena, tc_str("e"), tc_bytes("x\xff ", 3), 9), 0);
+    assert_int_equal(tc__arguments_add(&arguments, &arena, tc_str("f"), tc_str(""), 9), TC_ETOOBIG);
+    assert_int_equal(arguments.count, 9);
+    assert_false(arguments.items[8].valid);
+    assert_string_equal(arguments.items[8].value.data, "x\xff ");
+    arguments.count = 8;
+    dump(got, sizeof got, &arguments);
+    assert_string_equal(got, "a>1|b>2|c>%41+|c>%41+|c>%41+|c>%41+|c>%41+|d>4");
+    tc__arena_deinit(&arena);
+}
+
 static void every_prefix_is_parsed_within_its_bounds(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -167,6 +188,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(queries_become_arguments),
         cmocka_unit_test(parsing_in_two_parts_appends),
+        cmocka_unit_test(fields_are_added_one_by_one_to_what_is_there),
         cmocka_unit_test(every_prefix_is_parsed_within_its_bounds),
         cmocka_unit_test(the_last_of_a_name_is_found),
         cmocka_unit_test(too_many_are_refused_before_memory_is_taken),

@@ -35,6 +35,13 @@ static int echoes_json(tc_request_t *req) {
     return tc_write_json(req, doc);
 }
 
+static int says_form(tc_request_t *req) {
+    const tc_http_file_t *const *files;
+    size_t count = tc_get_files(req, "f", &files);
+    const char *a = tc_get_body_argument(req, "a", "-");
+    return tc_writef(req, "%s %zu %s", a, count, tc_http_file_name(tc_get_file(req, "f")));
+}
+
 static int later(tc_request_t *req, tc_future_t *future, void *arg) {
     TC_TRY(tc_future_status(future));
     int *left = tc_data(req);
@@ -125,6 +132,7 @@ static int redirects(tc_request_t *req) {
 static void build(tc_application_t *application) {
     tc_application_add(application, "/everything/{x}", HANDLER(.any = says_everything), NULL);
     tc_application_add(application, "/json", HANDLER(.post = echoes_json, .name = "json"), NULL);
+    tc_application_add(application, "/form", HANDLER(.post = says_form), NULL);
     tc_application_add(application, "/then", HANDLER(.get = waits, .data_size = sizeof(int), .timeout_ms = 1000), NULL);
     tc_application_add(application, "/work", HANDLER(.get = works), NULL);
     tc_application_add(application, "/post", HANDLER(.get = posts), NULL);
@@ -187,6 +195,11 @@ static void a_client_is_whole_or_null(void **state) {
 
 /* ---- Requests ---- */
 
+#define FIELD(name) "--b\r\nContent-Disposition: form-data; name=" name "\r\n\r\nvalue of " name "\r\n"
+#define UPLOAD(name) "--b\r\nContent-Disposition: form-data; name=f; filename=\"" name "\"\r\n\r\ntext\r\n"
+static const char whole_form[] = FIELD("a") UPLOAD("1") FIELD("b") UPLOAD("2") FIELD("c") FIELD("d") FIELD("e") "--b--";
+static const char cut_form[] = FIELD("a") UPLOAD("1") "--b\r\nContent-";
+
 static const struct {
     const char *path, *method, *body, *type;
     int status;
@@ -197,6 +210,8 @@ static const struct {
     { "/everything/b", "TRACE", NULL, NULL, 200 },
     { "/json", "POST", "{\"a\":[1,2,3,\"text\"]}", "application/json", 200 },
     { "/json", "POST", "{\"a\":", "application/json", 400 },
+    { "/form", "POST", whole_form, "multipart/form-data; boundary=b", 200 },
+    { "/form", "POST", cut_form, "multipart/form-data; boundary=b", 400 },
     { "/json", "GET", NULL, NULL, 405 },
     { "/json", "OPTIONS", NULL, NULL, 204 },
     { "/then", "GET", NULL, NULL, 200 },
