@@ -169,7 +169,11 @@ static int resolve(struct addrinfo **out, const char *host, const tc_bind_option
         hints.ai_family = AF_INET;
     if (options->ipv6_only)
         hints.ai_family = AF_INET6;
-    int rc = getaddrinfo(host, "1", &hints, out); /* the port is set later; a service is needed for "all addresses" */
+    bool is_local = host && tc__bytes_equal_nocase(tc_str(host), tc_str("localhost"));
+    if (is_local) /* this machine, whatever its files say, or lack (RFC 6761 section 6.3) */
+        hints.ai_flags = 0;
+    /* The port is set later; a service is needed where there is no name. */
+    int rc = getaddrinfo(is_local ? NULL : host, "1", &hints, out);
     switch (rc) {
     case 0:
         return 0;
