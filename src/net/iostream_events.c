@@ -115,6 +115,9 @@ static unsigned wanted_events(const tc_iostream_t *stream) {
 
 /* `unwanted` was reported and not dealt with: it would be reported again for ever. */
 static void update_interest(tc_iostream_t *stream, unsigned unwanted) {
+    const uint8_t usual = TC__STREAM_READABLE | TC__STREAM_HANGUP;
+    if (unwanted == 0 && stream->watched == usual && !stream->paused && !stream->want_write && !stream->hangup)
+        return; /* nearly always: the request was answered */
     unsigned wanted = wanted_events(stream);
     if (!(wanted & ~stream->watched) && !(unwanted & stream->watched & ~wanted))
         return;
