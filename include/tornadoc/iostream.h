@@ -95,8 +95,8 @@ typedef void (*tc_iostream_write_cb)(tc_iostream_t *stream, int err, void *user_
 /** Write a copy of `data`; `cb` may be NULL. @return 0; TC_ECLOSED; TC_ETOOBIG; TC_ENOMEM. On error `cb` never runs. */
 TC_EXTERN int tc_iostream_write(tc_iostream_t *stream, tc_bytes_t data, tc_iostream_write_cb cb, void *user_data);
 
-/** The same without a copy: `data` must live until `free_data(owner)` is called, also on failure; if that is NULL, until
- *  `cb` or the close callback has run. */
+/** The same without a copy: `data` must live until `free_data(owner)` is called, also on failure; if that is NULL,
+ * until `cb` or the close callback has run. */
 TC_EXTERN int tc_iostream_write_owned(tc_iostream_t *stream, tc_bytes_t data, tc_free_fn free_data, void *owner,
                                       tc_iostream_write_cb cb, void *user_data);
 
