@@ -471,6 +471,42 @@ static void without_a_proxy_header_there_is_no_answer(void **state) {
     wire_disconnect(&peer);
 }
 
+static void memory_that_fails_behind_a_proxy_loses_a_connection_at_most(void **state) {
+    (void)state;
+    tc_httpserver_options_t options = { .xheaders = true, .proxy_protocol = true };
+    tc_application_t *app = tc_application_new(NULL);
+    tc_application_add(app, "/client", &(tc_request_handler_t){ .get = client }, NULL);
+    for (long nth = 1; nth <= 40; nth++) {
+        wire_client_t peer;
+        fail_allocation(nth, false);
+        int err = tc_httpserver_new(&server, loop, app, &options);
+        if (err == 0)
+            err = tc_httpserver_listen(server, "127.0.0.1", 0);
+        if (err == 0) {
+            connect_client(&peer);
+            ask(&peer, "PROXY TCP4 203.0.113.9 10.0.0.1 4711 80\r\n" ASK_CLIENT(""));
+            turn(5);
+            wire_disconnect(&peer);
+        }
+        allow_allocations();
+        if (err == 0) {
+            connect_client(&peer);
+            ask(&peer, "PROXY TCP4 203.0.113.9 10.0.0.1 4711 80\r\n" ASK_CLIENT(""));
+            until_heard(&peer, "<203.0.113.9 http>");
+            wire_disconnect(&peer);
+        } else {
+            assert_int_equal(err, TC_ENOMEM);
+        }
+        turn(5);
+        tc_httpserver_free(server);
+        server = NULL;
+        turn(5);
+        atomic_store(&logged.count, 0);
+    }
+    tc_application_free(app);
+    noted();
+}
+
 static void a_new_server_in_the_place_of_an_old_one_tells_its_own_name(void **state) {
     static const char *const names[] = { "first", "second", "third" };
     (void)state;
@@ -588,6 +624,7 @@ int main(void) {
         TEST_SERVER(proxies_that_contradict_themselves_are_not_believed),
         TEST_SERVER(a_proxy_header_says_who_connects),
         TEST_SERVER(without_a_proxy_header_there_is_no_answer),
+        TEST_SERVER(memory_that_fails_behind_a_proxy_loses_a_connection_at_most),
         TEST_SERVER(a_new_server_in_the_place_of_an_old_one_tells_its_own_name),
         TEST_SERVER(a_thousand_pipelined_requests_are_answered_in_order),
         TEST_SERVER(a_client_that_pipelines_and_never_reads_costs_bounded_memory),
