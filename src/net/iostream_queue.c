@@ -258,6 +258,16 @@ static bool owns_cork(const tc_iostream_t *stream, const tc__net_t *net) {
     return net->corked == stream;
 }
 
+/* As many as there is room and budget for, the first from `offset` on. */
+static void add_segments(struct iovec *iov, int *n_iov, size_t *budget, const tc__segment_t *segments, size_t count,
+                         size_t offset) {
+    for (size_t i = 0; i < count && *n_iov<TC__SEND_SEGMENTS && * budget> 0; i++) {
+        size_t skip = i == 0 ? offset : 0;
+        if (segments[i].bytes.len > skip)
+            add_iov(iov, n_iov, budget, segments[i].bytes.data + skip, segments[i].bytes.len - skip);
+    }
+}
+
 /*
  * Send the corked bytes, if this stream's stand there, and the segments after them; queue what does not go.
  * There is no queue before, perhaps one after. On failure the stream is doomed and all segments were released.
@@ -271,11 +281,8 @@ static int send_now(tc_iostream_t *stream, const tc__segment_t *segments, size_t
         size_t left = budget;
         int n_iov = 0;
         add_iov(iov, &n_iov, &left, net->cork, corked);
-        for (size_t k = i; k < count && n_iov < TC__SEND_SEGMENTS && left > 0; k++) {
-            size_t skip = k == i ? offset : 0;
-            if (segments[k].bytes.len > skip)
-                add_iov(iov, &n_iov, &left, segments[k].bytes.data + skip, segments[k].bytes.len - skip);
-        }
+        if (i < count) /* there may be none: NULL */
+            add_segments(iov, &n_iov, &left, segments + i, count - i, offset);
         size_t asked = budget - left;
         ssize_t n = n_iov > 0 ? stream->transport->sendv(stream, iov, n_iov) : 0;
         if (n < 0 && n != -EAGAIN) {
