@@ -342,16 +342,25 @@ static tc_future_t *start(tc_ioloop_t *loop, tc_executor_t *executor, tc_work_fn
     return future;
 }
 
+tc_future_t *tc__executor_run(tc_ioloop_t *loop, tc_executor_t *executor, tc_work_fn fn, void *arg,
+                              tc_free_fn free_arg) {
+    if (loop->p->closing)
+        tc__fail(TC_ECLOSED, "the loop is being freed: no work any more");
+    else if (!executor)
+        executor = default_for(loop);
+    if (!loop->p->closing && executor)
+        return start(loop, executor, fn, arg, free_arg);
+    if (free_arg)
+        free_arg(arg);
+    return NULL;
+}
+
 tc_future_t *tc_run_in_executor(tc_executor_t *executor, tc_work_fn fn, void *arg, tc_free_fn free_arg) {
     tc_ioloop_t *loop = tc__ioloop_or_current(NULL);
-    if (loop && !fn)
+    if (loop && fn)
+        return tc__executor_run(loop, executor, fn, arg, free_arg);
+    if (loop)
         tc__misuse(TC_EINVAL, "tc_run_in_executor: fn is NULL");
-    else if (loop && loop->p->closing)
-        tc__fail(TC_ECLOSED, "the loop is being freed: no work any more");
-    else if (loop && !executor)
-        executor = default_for(loop);
-    if (loop && fn && !loop->p->closing && executor)
-        return start(loop, executor, fn, arg, free_arg);
     if (free_arg)
         free_arg(arg);
     return NULL;

@@ -25,4 +25,8 @@ static inline bool tc__waiter_waiting(const tc__waiter_t *waiter) {
 
 tc_ioloop_t *tc__future_loop(const tc_future_t *future);
 
+/* tc_run_in_executor for a loop that need not be this thread's current one; `fn` is not NULL. */
+tc_future_t *tc__executor_run(tc_ioloop_t *loop, tc_executor_t *executor, tc_work_fn fn, void *arg,
+                              tc_free_fn free_arg);
+
 #endif

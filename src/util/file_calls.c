@@ -1,0 +1,129 @@
+/*
+ * file_calls.c - the system calls of files.
+ *
+ * A file is moved in one step where the system can do that without overwriting (renameat2 with RENAME_NOREPLACE, which
+ * not every file system has), else by a second name and the end of the first.
+ */
+#define _FILE_OFFSET_BITS 64
+#include "util/file_calls_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include <uv.h>
+
+#include "util/alloc_internal.h"
+
+/* ---- The table ---- */
+
+static int system_random(void *data, size_t len) {
+    int err = uv_random(NULL, NULL, data, len, 0, NULL); /* without a callback it is done at once */
+    errno = -err;
+    return err < 0 ? -1 : 0;
+}
+
+static int system_open(const char *path, int flags, mode_t mode) {
+    return open(path, flags, mode);
+}
+
+static ssize_t system_pwrite(int fd, const void *data, size_t len, uint64_t at) {
+    return pwrite(fd, data, len, (off_t)at);
+}
+
+static int system_rename_new(const char *from, const char *to) {
+#ifdef RENAME_NOREPLACE
+    return renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE);
+#else
+    (void)from;
+    (void)to;
+    errno = ENOSYS;
+    return -1;
+#endif
+}
+
+tc__file_sys_t tc__file_sys = {
+    .random = system_random,
+    .open = system_open,
+    .pwrite = system_pwrite,
+    .fsync = fsync,
+    .close = close,
+    .unlink = unlink,
+    .link = link,
+    .rename_new = system_rename_new,
+};
+
+/* ---- On top of it ---- */
+
+static int open_retrying(const char *path, int flags) {
+    int fd;
+    do
+        fd = tc__file_sys.open(path, flags | O_CLOEXEC, S_IRUSR | S_IWUSR);
+    while (fd < 0 && errno == EINTR);
+    return fd < 0 ? -errno : fd;
+}
+
+int tc__file_create(const char *dir, char *path) {
+    unsigned char random[16]; /* 128 bits */
+    if (tc__file_sys.random(random, sizeof random) < 0)
+        return -errno;
+    size_t len = (size_t)sprintf(path, "%s/tornadoc-", dir);
+    for (size_t i = 0; i < sizeof random; i++)
+        len += (size_t)sprintf(path + len, "%02x", random[i]);
+    return open_retrying(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW);
+}
+
+int tc__file_write(int fd, tc_bytes_t bytes, uint64_t at) {
+    while (bytes.len > 0) {
+        ssize_t n = tc__file_sys.pwrite(fd, bytes.data, bytes.len, at);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 ? -errno : -EIO;
+        bytes = tc_bytes(bytes.data + n, bytes.len - (size_t)n);
+        at += (uint64_t)n;
+    }
+    return 0;
+}
+
+int tc__file_sync(int fd) {
+    int result;
+    do
+        result = tc__file_sys.fsync(fd);
+    while (result < 0 && errno == EINTR);
+    return result < 0 ? -errno : 0;
+}
+
+/* The system, the file system, or a filter of system calls does not know that way of renaming. */
+static bool cannot_rename_new(int err) {
+    return err == ENOSYS || err == EINVAL || err == EPERM;
+}
+
+int tc__file_move(const char *from, const char *to) {
+    if (tc__file_sys.rename_new(from, to) == 0)
+        return 0;
+    if (!cannot_rename_new(errno))
+        return -errno;
+    if (tc__file_sys.link(from, to) < 0)
+        return -errno;
+    if (tc__file_sys.unlink(from) == 0)
+        return 0;
+    int err = -errno;
+    tc__file_sys.unlink(to);
+    return err;
+}
+
+int tc__file_sync_directory_of(const char *path) {
+    const char *slash = strrchr(path, '/');
+    char *dir = tc__strndup(slash ? path : ".", slash && slash > path ? (size_t)(slash - path) : 1);
+    if (!dir)
+        return TC_ENOMEM;
+    int fd = open_retrying(dir, O_RDONLY | O_DIRECTORY);
+    tc__free(dir);
+    if (fd < 0)
+        return fd;
+    int err = tc__file_sync(fd);
+    tc__file_sys.close(fd);
+    return err;
+}

@@ -1,0 +1,38 @@
+/* file_calls_internal.h - the system calls of files, in one table so that a test can make each of them fail. They
+ * block: not for a loop's thread. */
+#ifndef TC_UTIL_FILE_CALLS_INTERNAL_H
+#define TC_UTIL_FILE_CALLS_INTERNAL_H
+
+#include <sys/types.h>
+
+#include <tornadoc/util.h>
+
+/* As the system has them: -1 and errno. Process-wide; tests replace entries while no other thread runs. */
+typedef struct {
+    int (*random)(void *data, size_t len);
+    int (*open)(const char *path, int flags, mode_t mode);
+    ssize_t (*pwrite)(int fd, const void *data, size_t len, uint64_t at);
+    int (*fsync)(int fd);
+    int (*close)(int fd);
+    int (*unlink)(const char *path);
+    int (*link)(const char *from, const char *to);
+    int (*rename_new)(const char *from, const char *to); /* EEXIST if there is a `to`; ENOSYS: not on this system */
+} tc__file_sys_t;
+extern tc__file_sys_t tc__file_sys;
+
+/* On top of it: EINTR is retried; a negative errno on failure. */
+
+/* A new file in the directory `dir`, to read and write, for this user alone, under a name that nobody can guess and
+ * that stood for nothing before, not even a link. Returns its descriptor; `path` has room for strlen(dir) +
+ * TC__UNIQUE_NAME bytes. */
+enum { TC__UNIQUE_NAME = 48 };
+int tc__file_create(const char *dir, char *path);
+/* All of the bytes, from the offset `at` on. The descriptor's own offset stays. */
+int tc__file_write(int fd, tc_bytes_t bytes, uint64_t at);
+int tc__file_sync(int fd);
+/* The file goes from one name to another that stood for nothing before: -EEXIST, -EXDEV … */
+int tc__file_move(const char *from, const char *to);
+/* Names in the directory of `path` will be there after a power cut. */
+int tc__file_sync_directory_of(const char *path);
+
+#endif
