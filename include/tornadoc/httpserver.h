@@ -19,14 +19,15 @@ typedef struct tc_httpserver tc_httpserver_t;
 
 /** Zero is the default, everywhere. Sizes are bytes (TC_UNLIMITED), times milliseconds (TC_FOREVER). */
 typedef struct {
-    size_t max_request_line;    /**< default 8 KiB; beyond it 414 */
-    size_t max_header_size;     /**< request line and header block; default 64 KiB; beyond it 431 */
-    size_t max_header_count;    /**< default 128; beyond it 431 */
-    size_t max_body_size;       /**< default 100 MiB; beyond it 413; routes may have their own */
-    size_t max_output_size;     /**< queued for one client; default 64 MiB; beyond it the connection is aborted */
-    size_t output_mark;         /**< above it tc_writable is false; default 1 MiB */
-    size_t max_connections;     /**< with requests that outlive theirs; then accepting pauses; default from
-                                     RLIMIT_NOFILE, less a reserve */
+    size_t max_request_line; /**< default 8 KiB; beyond it 414 */
+    size_t max_header_size;  /**< request line and header block; default 64 KiB; beyond it 431 */
+    size_t max_header_count; /**< default 128; beyond it 431 */
+    size_t max_body_size;    /**< default 100 MiB; beyond it 413; routes may have their own */
+    size_t max_trailer_size; /**< trailers of a body with the extensions of its chunks; default 16 KiB; beyond it 431 */
+    size_t max_output_size;  /**< queued for one client; default 64 MiB; beyond it the connection is aborted */
+    size_t output_mark;      /**< above it tc_writable is false; default 1 MiB */
+    size_t max_connections;  /**< with requests that outlive theirs; then accepting pauses; default from
+                                  RLIMIT_NOFILE, less a reserve */
     uint64_t idle_timeout_ms;   /**< between two requests of a connection; default 75,000 */
     uint64_t header_timeout_ms; /**< from the first byte to the complete header block, then 408; a new connection that
                                      stays silent as long is closed; default 20,000 */

@@ -186,6 +186,13 @@ typedef struct {
 } tc_header_field_t;
 /** All fields, as received and in order. */
 TC_EXTERN size_t tc_headers(const tc_request_t *req, const tc_header_field_t **out);
+/**
+ * The fields that stand behind a chunked body, as received and in order; 0 until the body is complete, so for streamed
+ * bodies in the method. They are never among the headers, and are no more to be relied on than a body. Those that would
+ * frame the message, such as Content-Length or Host, are answered by 400; those that come too late to be heard
+ * (Authorization, Cookie, Content-Type, Range, Forwarded and their like, RFC 9110 section 6.5.1) are left out.
+ */
+TC_EXTERN size_t tc_trailers(const tc_request_t *req, const tc_header_field_t **out);
 /** What a pattern captured, decoded; NULL. A capture that is not UTF-8 was answered by 400 before. */
 TC_EXTERN const char *tc_path_arg(const tc_request_t *req, const char *name);
 TC_EXTERN int64_t tc_path_int(const tc_request_t *req, const char *name); /**< the same as a number; 0 if it is none */

@@ -1,6 +1,6 @@
 /*
  * http1_private.h - the inside of a connection, shared by http1connection.c (life, phases, deadlines), http1_request.c
- * (what comes in) and http1_response.c (what goes out).
+ * (what comes in), http1_chunks.c (how a body is framed) and http1_response.c (what goes out).
  */
 #ifndef TC_HTTP_HTTP1_PRIVATE_H
 #define TC_HTTP_HTTP1_PRIVATE_H
@@ -24,6 +24,12 @@ typedef enum {
 /* What the parser stopped for. */
 enum { TC__EVENT_HEAD = 1u << 0, TC__EVENT_BODY = 1u << 1, TC__EVENT_END = 1u << 2 };
 
+/* Bytes that come in pieces and are taken apart as a whole, in the request's arena. */
+typedef struct {
+    char *data; /* NULL: none */
+    uint32_t len, capacity;
+} tc__gathered_t;
+
 /* One request being read and answered. It lives in the request's own arena, so that an idle connection has none. */
 typedef struct {
     llhttp_t parser;               /* a copy of the loop's fresh one */
@@ -31,19 +37,18 @@ typedef struct {
     tc__http1connection_t *connection;
 
     /* the head */
-    char *head; /* gathered from several reads; NULL: none */
-    uint32_t head_len, head_capacity;
+    tc__gathered_t head;
     unsigned events; /* TC__EVENT_… since they were last handled */
 
     /* the body */
     tc_bytes_t chunk;
     uint64_t body_limit, body_len;
-    uint64_t framing_len; /* raw bytes of chunk lines, extensions and trailers */
-    uint64_t chunks;
+    uint64_t framing_len; /* spent of the budget for chunk extensions and trailers */
+    uint64_t line_len;    /* raw bytes since the last chunk line, data aside */
+    tc__gathered_t trailers;
     uint64_t rate_since, rate_from; /* when its rate was looked at, and body_len then; our own pauses are taken out */
     uint64_t waiting_since;
-    char trailer[31]; /* the name of the one under way, as far as it matters */
-    uint8_t trailer_len;
+    bool chunk_line_done, last_chunk; /* a chunk line is behind the parser; it is the last one's */
     bool head_done, complete, expects_continue, keep_alive;
     bool waiting; /* the delegate said TC_DETACH: nothing is given to it before it resumes */
 
@@ -98,6 +103,18 @@ const char *tc__http1_parse(tc__http1connection_t *connection, const char *at, c
 void tc__http1_resume(tc__exchange_t *exchange);
 /* The request breaks a rule or a limit after its delegate has it. */
 void tc__http1_refuse_rest(tc__http1connection_t *connection, int status, const char *why);
+
+int tc__http1_on_message_complete(llhttp_t *parser); /* for its settings */
+/* Append; 0 or TC_ENOMEM. */
+int tc__http1_gather(tc__http1_message_t *message, tc__gathered_t *text, const char *at, size_t len);
+/* "name: value CRLF" from `at` until the empty line. Names and values are NUL-terminated in place: there stood ":" and
+ * the end of the value. 0, or the status that refuses them. */
+int tc__http1_read_fields(tc__http1_message_t *message, tc__headers_t *fields, char *at, const char *end);
+
+/* ---- http1_chunks.c ---- */
+extern const llhttp_settings_t tc__http1_body_settings;
+/* After each step of the parser over a body, [at, stop): 0, or the status that refuses its framing. */
+int tc__http1_take_framing(tc__http1_message_t *message, const char *at, const char *stop);
 
 /* ---- http1_response.c ---- */
 extern const tc__exchange_vtable_t tc__http1_vtable;

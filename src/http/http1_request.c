@@ -11,8 +11,8 @@
  * callback. Each request has a fresh parser, which ends with it: what follows is the next one's.
  *
  * Checked here, because llhttp accepts it and attacks are made of it: the exact shape of the request line,
- * versions, Host, Transfer-Encoding on 1.0 or with other codings, targets, unknown expectations, trailers that speak of
- * framing.
+ * versions, Host, Transfer-Encoding on 1.0 or with other codings, targets, unknown expectations; and what is in
+ * http1_chunks.c.
  */
 #include "http/http1_private.h"
 
@@ -23,15 +23,11 @@
 #include "util/log_internal.h"
 
 enum {
-    MAX_SKIPPED = 8,         /* bytes of empty lines before a request */
-    MAX_FRAMING = 16 * 1024, /* chunk extensions and trailers of a body */
-    FRAMING_PER_CHUNK = 12,  /* a chunk line and its line ends, without counting against that */
+    MAX_SKIPPED = 8, /* bytes of empty lines before a request */
     FIRST_GATHER = 1024
 };
 
 /* ---- Parser callbacks: they only take notes ---- */
-
-static const llhttp_settings_t body_settings;
 
 static int on_headers_complete(llhttp_t *parser) {
     tc__http1_message_t *message = parser->data;
@@ -40,72 +36,19 @@ static int on_headers_complete(llhttp_t *parser) {
     bool has_body = (parser->flags & F_CHUNKED) || ((parser->flags & F_CONTENT_LENGTH) && parser->content_length > 0);
     if (!has_body)
         return 0; /* the end of the message follows at once: stop there */
-    parser->settings = (void *)(uintptr_t)&body_settings;
+    parser->settings = (void *)(uintptr_t)&tc__http1_body_settings;
     return HPE_PAUSED;
 }
 
-static int on_message_complete(llhttp_t *parser) {
+int tc__http1_on_message_complete(llhttp_t *parser) {
     tc__http1_message_t *message = parser->data;
     message->events |= TC__EVENT_END;
     return HPE_PAUSED;
 }
 
-static int on_body(llhttp_t *parser, const char *at, size_t len) {
-    tc__http1_message_t *message = parser->data;
-    if (len == 0) /* the parser was only asked whether this is the end */
-        return 0;
-    message->chunk = tc_bytes(at, len);
-    message->events |= TC__EVENT_BODY;
-    return HPE_PAUSED;
-}
-
-static int on_chunk_header(llhttp_t *parser) {
-    tc__http1_message_t *message = parser->data;
-    message->chunks++;
-    return 0;
-}
-
-/* Trailers are accepted, bounded and dropped; those that would frame a message are an attack (RFC 9110 section 6.5.1).
- * A name may come in pieces: what is longer than any we look for is cut. */
-static int on_trailer_name(llhttp_t *parser, const char *at, size_t len) {
-    tc__http1_message_t *message = parser->data;
-    size_t room = sizeof message->trailer - message->trailer_len;
-    if (len > room)
-        len = room;
-    memcpy(message->trailer + message->trailer_len, at, len);
-    message->trailer_len += (uint8_t)len;
-    return 0;
-}
-
-static int on_trailer_name_complete(llhttp_t *parser) {
-    tc__http1_message_t *message = parser->data;
-    tc__header_id_t id = tc__header_id(message->trailer, message->trailer_len);
-    message->trailer_len = 0;
-    switch (id) {
-    case TC__HEADER_CONTENT_LENGTH:
-    case TC__HEADER_TRANSFER_ENCODING:
-    case TC__HEADER_TRAILER:
-    case TC__HEADER_TE:
-    case TC__HEADER_HOST:
-    case TC__HEADER_CONNECTION:
-    case TC__HEADER_UPGRADE:
-        return HPE_USER;
-    default:
-        return 0;
-    }
-}
-
 static const llhttp_settings_t head_settings = {
     .on_headers_complete = on_headers_complete,
-    .on_message_complete = on_message_complete,
-};
-
-static const llhttp_settings_t body_settings = {
-    .on_body = on_body,
-    .on_chunk_header = on_chunk_header,
-    .on_header_field = on_trailer_name,
-    .on_header_field_complete = on_trailer_name_complete,
-    .on_message_complete = on_message_complete,
+    .on_message_complete = tc__http1_on_message_complete,
 };
 
 /* ---- Beginning ---- */
@@ -136,22 +79,21 @@ static tc__http1_message_t *begin_message(tc__http1connection_t *connection) {
     return message;
 }
 
-/* Append to the gathered head; 0 or TC_ENOMEM. */
-static int gather(tc__http1_message_t *message, const char *at, size_t len) {
-    if (message->head_len + len + 1 > message->head_capacity) {
-        size_t capacity = message->head_capacity ? message->head_capacity : FIRST_GATHER;
-        while (capacity < message->head_len + len + 1)
+int tc__http1_gather(tc__http1_message_t *message, tc__gathered_t *text, const char *at, size_t len) {
+    if (text->len + len + 1 > text->capacity) {
+        size_t capacity = text->capacity ? text->capacity : FIRST_GATHER;
+        while (capacity < text->len + len + 1)
             capacity *= 2;
-        char *head = tc__arena_alloc(&message->request->arena, capacity);
-        if (!head)
+        char *data = tc__arena_alloc(&message->request->arena, capacity);
+        if (!data)
             return TC_ENOMEM;
-        if (message->head)
-            memcpy(head, message->head, message->head_len);
-        message->head = head;
-        message->head_capacity = (uint32_t)capacity;
+        if (text->data)
+            memcpy(data, text->data, text->len);
+        text->data = data;
+        text->capacity = (uint32_t)capacity;
     }
-    memcpy(message->head + message->head_len, at, len);
-    message->head_len += (uint32_t)len;
+    memcpy(text->data + text->len, at, len);
+    text->len += (uint32_t)len;
     return 0;
 }
 
@@ -218,11 +160,9 @@ static int read_request_line(tc__http1_message_t *message, char *line, char *end
     return request->target.form == TC__TARGET_ASTERISK && request->method_id != TC__METHOD_OPTIONS ? 400 : 0;
 }
 
-/* "name: value CRLF" until the empty line. Names and values are NUL-terminated in place: there stood ":" and the end of
- * the value. llhttp has seen to it that a name is a token with ":" behind it and that lines end in CRLF and are not
- * folded. */
-static int read_fields(tc__http1_message_t *message, char *at, char *end) {
-    tc__server_request_t *request = message->request;
+/* llhttp has seen to it that a name is a token with ":" behind it and that lines end in CRLF and are not folded. */
+int tc__http1_read_fields(tc__http1_message_t *message, tc__headers_t *fields, char *at, const char *end) {
+    tc__arena_t *arena = &message->request->arena;
     size_t most = message->connection->params->max_header_count;
     while (at < end && *at != '\r') {
         char *colon = memchr(at, ':', (size_t)(end - at));
@@ -234,11 +174,11 @@ static int read_fields(tc__http1_message_t *message, char *at, char *end) {
             value++;
         while (value_end > value && (value_end[-1] == ' ' || value_end[-1] == '\t'))
             value_end--;
-        if (request->headers.count == most)
+        if (fields->count == most)
             return 431;
         if (colon - at > UINT16_MAX)
             return 431;
-        if (!tc__headers_append(&request->headers, &request->arena, tc_bytes(at, (size_t)(colon - at)),
+        if (!tc__headers_append(fields, arena, tc_bytes(at, (size_t)(colon - at)),
                                 tc_bytes(value, (size_t)(value_end - value))))
             return 503;
         *colon = '\0';
@@ -352,7 +292,7 @@ static int understand_head(tc__http1_message_t *message, char *head, size_t len)
         return 413; /* 2^64-1 */
     int status = read_request_line(message, head, line_end);
     if (status == 0)
-        status = read_fields(message, line_end + 2, head + len);
+        status = tc__http1_read_fields(message, &request->headers, line_end + 2, head + len);
     if (status != 0 || (status = check_transfer_encoding(request)) != 0 || (status = check_host(request)) != 0 ||
         (status = check_expect(message)) != 0)
         return status;
@@ -384,6 +324,7 @@ void tc__http1_refuse_rest(tc__http1connection_t *connection, int status, const 
         return;
     }
     message->keep_alive = false;
+    message->events = 0; /* its end, if that is among them, is not the end of a request */
     wait_for_delegate(connection);
     connection->exchange.delegate->refuse(connection->exchange.self, status, why);
 }
@@ -449,18 +390,18 @@ static void begin_exchange(tc__http1connection_t *connection) {
 
 static void on_head(tc__http1connection_t *connection, const char *at, size_t len) {
     tc__http1_message_t *message = connection->message;
-    if (!message->head) {
+    if (!message->head.data) {
         char *head = tc__arena_alloc(&message->request->arena, len + 1);
         if (!head) {
             tc__http1_refuse(connection, 503, "out of memory");
             return;
         }
         memcpy(head, at, len);
-        message->head = head;
+        message->head.data = head;
     }
     message->head_done = true;
     connection->told_hangup = false;
-    int status = understand_head(message, message->head, message->head_len);
+    int status = understand_head(message, message->head.data, message->head.len);
     if (status != 0)
         tc__http1_refuse(connection, status, "a bad request head");
     else
@@ -572,15 +513,15 @@ static bool head_too_large(tc__http1connection_t *connection, const char *head, 
 static const char *parse_head(tc__http1connection_t *connection, const char *at, const char *end) {
     tc__http1_message_t *message = connection->message;
     const char *from = at, *head = at; /* parse [from, from + len) of a head that starts at `head` */
-    size_t len = (size_t)(end - at), gathered = message->head_len;
-    if (message->head) { /* one byte beyond the limit is enough to see that it is too large */
+    size_t len = (size_t)(end - at), gathered = message->head.len;
+    if (message->head.data) { /* one byte beyond the limit is enough to see that it is too large */
         size_t room = connection->params->max_header_size + 1 - gathered;
         len = len < room ? len : room;
-        if (gather(message, at, len) < 0) {
+        if (tc__http1_gather(message, &message->head, at, len) < 0) {
             tc__http1_refuse(connection, 503, "out of memory");
             return end;
         }
-        head = message->head;
+        head = message->head.data;
         from = head + gathered;
     }
     llhttp_errno_t error = llhttp_get_errno(
@@ -594,7 +535,7 @@ static const char *parse_head(tc__http1connection_t *connection, const char *at,
     if (error != HPE_PAUSED && status == 0) {
         if (error != HPE_OK && head_too_large(connection, head, gathered + len))
             return end;
-        if (!message->head && gather(message, at, len) < 0)
+        if (!message->head.data && tc__http1_gather(message, &message->head, at, len) < 0)
             tc__http1_refuse(connection, 503, "out of memory");
         return at + len;
     }
@@ -603,7 +544,7 @@ static const char *parse_head(tc__http1connection_t *connection, const char *at,
         return end;
     }
     llhttp_resume(&message->parser);
-    message->head_len = (uint32_t)(gathered + used);
+    message->head.len = (uint32_t)(gathered + used);
     message->events &= ~TC__EVENT_HEAD;
     on_head(connection, at, used);
     if (connection->message == message)
@@ -611,8 +552,15 @@ static const char *parse_head(tc__http1connection_t *connection, const char *at,
     return at + used;
 }
 
-static bool framing_too_large(const tc__http1_message_t *message) {
-    return message->framing_len > MAX_FRAMING + FRAMING_PER_CHUNK * message->chunks;
+static const char *why_refused(int status) {
+    switch (status) {
+    case 431:
+        return "chunk extensions and trailers are larger than the limit";
+    case 503:
+        return "out of memory";
+    default:
+        return "a bad body";
+    }
 }
 
 static const char *parse_body(tc__http1connection_t *connection, const char *at, const char *end) {
@@ -620,13 +568,15 @@ static const char *parse_body(tc__http1connection_t *connection, const char *at,
     message->chunk = tc_bytes(NULL, 0);
     llhttp_errno_t error = llhttp_execute(&message->parser, at, (size_t)(end - at));
     const char *stop = error == HPE_OK ? end : llhttp_get_error_pos(&message->parser);
-    message->framing_len += (size_t)(stop - at) - message->chunk.len;
-    if (error != HPE_OK && error != HPE_PAUSED) {
-        tc__http1_refuse_rest(connection, 400, "a bad body");
+    int status = tc__http1_take_framing(message, at, stop);
+    if (error == HPE_CB_CHUNK_HEADER) {
+        tc__http1_refuse_rest(connection, 413, "a chunk is larger than the limit of the body");
         return end;
     }
-    if (framing_too_large(message)) {
-        tc__http1_refuse_rest(connection, 431, "chunk extensions and trailers are larger than the limit");
+    if (error != HPE_OK && error != HPE_PAUSED)
+        status = 400;
+    if (status != 0) {
+        tc__http1_refuse_rest(connection, status, why_refused(status));
         return end;
     }
     if (error == HPE_PAUSED) {

@@ -19,7 +19,10 @@
 #include "util/alloc_internal.h"
 #include "util/error_internal.h"
 
-enum { RESERVED_DESCRIPTORS = 64 };
+enum {
+    RESERVED_DESCRIPTORS = 64,
+    MAX_GATHERED = 16 * 1024 * 1024 /* heads and trailers are gathered in memory, with 32-bit lengths */
+};
 
 typedef struct {
     struct tc__mail mail;
@@ -260,6 +263,7 @@ static int set_params(tc_httpserver_t *server, const tc_httpserver_options_t *o)
     p->max_header_size = size_or(o->max_header_size, 64 * 1024);
     p->max_header_count = size_or(o->max_header_count, 128);
     p->max_body_size = size_or(o->max_body_size, (size_t)100 * 1024 * 1024);
+    p->max_trailer_size = size_or(o->max_trailer_size, 16 * 1024);
     p->output_mark = size_or(o->output_mark, 1024 * 1024);
     p->idle_timeout_ms = time_or(o->idle_timeout_ms, 75000);
     p->header_timeout_ms = time_or(o->header_timeout_ms, 20000);
@@ -270,8 +274,10 @@ static int set_params(tc_httpserver_t *server, const tc_httpserver_options_t *o)
     p->on_orphan = on_orphan;
     p->on_orphan_gone = on_orphan_gone;
     p->user_data = server;
-    if (p->max_header_size > 16 * 1024 * 1024) /* heads are gathered in memory, with 32-bit lengths */
-        p->max_header_size = 16 * 1024 * 1024;
+    if (p->max_header_size > MAX_GATHERED)
+        p->max_header_size = MAX_GATHERED;
+    if (p->max_trailer_size > MAX_GATHERED)
+        p->max_trailer_size = MAX_GATHERED;
     if (p->max_header_count > 10000)
         p->max_header_count = 10000;
     if (p->max_request_line > p->max_header_size)

@@ -38,6 +38,8 @@ typedef struct tc__server_request {
     tc_bytes_t host;      /* Host or the absolute form's authority, as sent; may be empty */
     tc_bytes_t host_name; /* without the port */
     tc__headers_t headers;
+    tc__header_t *trailers; /* once the body is complete; those that a handler may have */
+    size_t trailer_count;
     tc__address_t remote;
     uint64_t content_length; /* TC__LENGTH_UNKNOWN: chunked; 0: no body */
     uint64_t start_ms;       /* when the head was complete, on the loop's clock */

@@ -79,20 +79,29 @@ const char *tc_header(const tc_request_t *req, const char *name) {
     return tc__headers_join(&req->in->headers, tc__request_arena(mut(req)), tc_str(name), is_cookie ? "; " : ", ").data;
 }
 
-size_t tc_headers(const tc_request_t *req, const tc_header_field_t **out) {
-    if (!req || !out)
-        return 0;
-    const tc__headers_t *headers = &req->in->headers;
-    tc_header_field_t *fields = tc__arena_alloc(tc__request_arena(mut(req)), headers->count * sizeof *fields);
+static size_t give_fields(const tc_request_t *req, const tc__header_t *items, size_t count,
+                          const tc_header_field_t **out) {
+    tc_header_field_t *fields = tc__arena_alloc(tc__request_arena(mut(req)), count * sizeof *fields);
     *out = fields;
     if (!fields)
         return 0;
-    for (size_t i = 0; i < headers->count; i++) {
-        const tc__header_t *field = &headers->items[i];
-        fields[i].name = tc_bytes(field->name, field->name_len);
-        fields[i].value = tc_bytes(field->value, field->value_len);
+    for (size_t i = 0; i < count; i++) {
+        fields[i].name = tc_bytes(items[i].name, items[i].name_len);
+        fields[i].value = tc_bytes(items[i].value, items[i].value_len);
     }
-    return headers->count;
+    return count;
+}
+
+size_t tc_headers(const tc_request_t *req, const tc_header_field_t **out) {
+    return req && out ? give_fields(req, req->in->headers.items, req->in->headers.count, out) : 0;
+}
+
+size_t tc_trailers(const tc_request_t *req, const tc_header_field_t **out) {
+    if (!req || !out)
+        return 0;
+    *out = NULL;
+    bool any = req->input_complete && req->in->trailer_count > 0;
+    return any ? give_fields(req, req->in->trailers, req->in->trailer_count, out) : 0;
 }
 
 /* ---- Path arguments ---- */

@@ -31,6 +31,9 @@ static int echo(tc_request_t *req) {
     size_t count = tc_headers(req, &fields);
     for (size_t i = 0; i < count; i++)
         MUST(is_terminated(fields[i].name) && is_terminated(fields[i].value));
+    count = tc_trailers(req, &fields);
+    for (size_t i = 0; i < count; i++)
+        MUST(is_terminated(fields[i].name) && is_terminated(fields[i].value));
     MUST(strlen(tc_uri(req)) >= strlen(tc_path(req)));
     MUST(is_terminated(tc_body(req)));
     tc_writef(req, "%s %s %s %s\n", tc_method(req), tc_host(req), tc_get_argument(req, "a", "-"),

@@ -30,12 +30,17 @@ static const char most_requests[] = "GET /large_header HTTP/1.1\r\n" HOST "GET /
                                     "POST /forbidden_later HTTP/1.1\r\nContent-Length: 5\r\n" HOST "hello"
                                     "GET  / HTTP/1.1\r\n" HOST;
 
-static char requests[8192]; /* a head larger than a block of the pool, then those */
+static char requests[16384]; /* a head and trailers larger than a block of the pool, then those */
 static size_t requests_len;
 
 static void write_requests(void) {
-    requests_len = (size_t)snprintf(requests, sizeof(requests), "GET /tell HTTP/1.1\r\nX-Test: %05000d\r\n" HOST "%s",
-                                    1, most_requests);
+    requests_len = (size_t)snprintf(requests, sizeof(requests),
+                                    "GET /tell HTTP/1.1\r\nX-Test: %05000d\r\n" HOST
+                                    "POST /trailers_later HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" HOST
+                                    "1\r\nx\r\n0\r\nX-Sum: %05000d\r\nX: 1\r\n\r\n"
+                                    "%s",
+                                    1, 2, most_requests);
+    assert_true(requests_len < sizeof(requests));
 }
 
 static void stop_failing(void);

@@ -345,6 +345,27 @@ static int allow_later(tc_request_t *req) {
     return tc_then(req, tc_sleep(tc_loop(req), 1), NULL, NULL);
 }
 
+/* "X-Sum=1 X-Sum=2 ", with the value's NUL looked at. */
+static int tell_trailers(tc_request_t *req) {
+    const tc_header_field_t *fields;
+    size_t count = tc_trailers(req, &fields);
+    tc_writef(req, "%zu trailers: ", count);
+    for (size_t i = 0; i < count; i++)
+        tc_writef(req, "%s=%s ", fields[i].name.data, fields[i].value.data);
+    return 0;
+}
+
+static int no_trailers_yet(tc_request_t *req, tc_bytes_t chunk) {
+    tell_trailers(req);
+    return tc_write_bytes(req, chunk);
+}
+
+/* Each piece is dealt with later. */
+static int no_trailers_yet_later(tc_request_t *req, tc_bytes_t chunk) {
+    no_trailers_yet(req, chunk);
+    return tc_then(req, tc_sleep(tc_loop(req), 1), NULL, NULL);
+}
+
 static int late_hello_then(tc_request_t *req, tc_future_t *future, void *arg) {
     (void)future;
     (void)arg;
@@ -405,6 +426,10 @@ tc_application_t *wire_application(void) {
         { "/forbidden_later", { .admit = forbid_later, .any = echo } },
         { "/allowed_later", { .admit = allow_later, .any = echo } },
         { "/late", { .any = late_hello } },
+        { "/trailers", { .post = tell_trailers } },
+        { "/trailers_streamed", { .body = TC_BODY_STREAM, .data_received = no_trailers_yet, .post = tell_trailers } },
+        { "/trailers_later",
+          { .body = TC_BODY_STREAM, .data_received = no_trailers_yet_later, .post = tell_trailers } },
         { "/large", { .any = large } },
         { "/large_header", { .any = large_header } },
     };

@@ -62,6 +62,7 @@ static void getters_have_nothing_to_say_of_a_null_request(void **state) {
     assert_null(tc_route(NULL));
     assert_null(tc_header(NULL, "a"));
     assert_int_equal(tc_headers(NULL, &fields), 0);
+    assert_int_equal(tc_trailers(NULL, &fields), 0);
     assert_null(tc_path_arg(NULL, "a"));
     assert_int_equal(tc_path_int(NULL, "a"), 0);
     assert_string_equal(tc_get_argument(NULL, "a", "fallback"), "fallback");
@@ -197,7 +198,8 @@ static int asks_for_null(tc_request_t *req) {
     const char *const *values;
     const tc_header_field_t *fields;
     note("%d", tc_header(req, NULL) == NULL && tc_header(req, "") == NULL);
-    note("%zu", tc_headers(req, NULL) + tc_get_arguments(req, NULL, &values) + tc_get_arguments(req, "a", NULL));
+    note("%zu", tc_headers(req, NULL) + tc_trailers(req, NULL) + tc_get_arguments(req, NULL, &values) +
+                    tc_get_arguments(req, "a", NULL));
     note("%d", tc_path_arg(req, NULL) == NULL && tc_path_int(req, NULL) == 0);
     note("%s%s%s", tc_get_argument(req, NULL, "a"), tc_get_query_argument(req, NULL, "b"),
          tc_get_body_argument(req, NULL, "c"));

@@ -205,6 +205,32 @@ static void headers_are_joined_and_listed_as_received(void **state) {
     assert_string_equal(ask_with("/", FETCH(.headers = HEADERS("X-One", "  1\t"))), "200 1 -: X-One=1 Host=localhost");
 }
 
+static int says_trailers(tc_request_t *req) {
+    const tc_header_field_t *fields;
+    size_t count = tc_trailers(req, &fields);
+    tc_writef(req, "%zu", count);
+    for (size_t i = 0; i < count; i++)
+        tc_writef(req, " " TC_FMT "=" TC_FMT, TC_ARG(fields[i].name), TC_ARG(fields[i].value));
+    return tc_writef(req, count || !fields ? " %s;" : "?;", tc_header(req, "X-Sum") ? "merged" : "apart");
+}
+
+static int says_trailers_of_a_piece(tc_request_t *req, tc_bytes_t chunk) {
+    (void)chunk;
+    return says_trailers(req);
+}
+
+static void trailers_are_there_once_the_body_is(void **state) {
+    (void)state;
+    route("/", HANDLER(.admit = says_trailers, .prepare = says_trailers, .post = says_trailers));
+    route("/streamed", HANDLER(.body = TC_BODY_STREAM, .prepare = says_trailers, .post = says_trailers,
+                               .data_received = says_trailers_of_a_piece));
+    const tc_fetch_options_t *with_trailers = FETCH(.body = tc_str(
+                                                        "1\r\nx\r\n0\r\nX-Sum: 1\r\nCookie: a=b\r\nB:\r\n\r\n"),
+                                                    .headers = HEADERS("Transfer-Encoding", "chunked"));
+    assert_string_equal(ask_with("/", with_trailers), "200 0 apart;2 X-Sum=1 B= apart;2 X-Sum=1 B= apart;");
+    assert_string_equal(ask_with("/streamed", with_trailers), "200 0 apart;0 apart;2 X-Sum=1 B= apart;");
+}
+
 static int says_line(tc_request_t *req) {
     return tc_writef(req, "%s|%s|%s|%s|%s|%s|%s|%s", tc_method(req), tc_path(req), tc_query(req), tc_uri(req),
                      tc_http_version(req), tc_host(req), tc_protocol(req), tc_remote_ip(req));
@@ -647,6 +673,7 @@ int main(void) {
         WEB_TEST(cookies_come_by_name),
         WEB_TEST(too_many_cookies_are_a_400),
         WEB_TEST(headers_are_joined_and_listed_as_received),
+        WEB_TEST(trailers_are_there_once_the_body_is),
         WEB_TEST(the_request_line_is_at_hand),
         WEB_TEST(a_1_0_client_needs_no_host),
         WEB_TEST(what_the_path_captures_is_decoded),
