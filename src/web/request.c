@@ -23,20 +23,6 @@
 #include "util/error_internal.h"
 #include "util/log_internal.h"
 
-/* ---- What all bodies together may take ---- */
-
-static void give_budget(tc_application_t *app, size_t len) {
-    atomic_fetch_sub(&app->buffered, len);
-}
-
-static bool take_budget(tc_application_t *app, size_t len) {
-    size_t before = atomic_fetch_add(&app->buffered, len);
-    if (len == 0 || (before <= app->max_buffered && len <= app->max_buffered - before))
-        return true;
-    give_budget(app, len);
-    return false;
-}
-
 /* ---- The end ---- */
 
 static tc_log_level_t level_of_status(int status) {
@@ -67,10 +53,8 @@ static void finalize(tc_request_t *req) {
     tc__timer_stop(req->in->loop, &req->timeout);
     tc_application_t *app = req->app;
     tc__arena_run_cleanups(tc__request_arena(req));
-    if (req->body_on_heap) {
-        give_budget(app, req->body_capacity);
-        tc__free(req->body);
-    }
+    if (req->body.counted > 0)
+        tc__body_free(req);
     tc__server_request_free(req->in); /* and the request with it */
     tc_application_free(app);
 }
@@ -265,7 +249,7 @@ static int next_in_chain(tc_request_t *req, const tc_request_fn *chain, bool *at
 
 /* Run what comes after the step that is done; its outcome. *waiting: it is not the handler who is waited for. */
 static int next_step(tc_request_t *req, bool *waiting) {
-    bool streamed = req->endpoint->handler.body == TC_BODY_STREAM, at_end;
+    bool at_end;
     int outcome;
     switch (req->step) {
     case TC__STEP_BEGIN:
@@ -275,27 +259,32 @@ static int next_step(tc_request_t *req, bool *waiting) {
         outcome = next_in_chain(req, req->endpoint->admit, &at_end);
         if (!at_end)
             return outcome;
-        if (!streamed) {
+        TC_TRY(tc__body_begin(req));
+        if (!req->body.mode->streams) {
             *waiting = true;
             return await_body(req);
         }
-        if (req->exchange && req->exchange->vtable->announces_too_much(req->exchange))
-            return tc_http_error(req, 413, "the body is larger than the limit"); /* before prepare opens files for it */
         req->step = TC__STEP_PREPARE;
         return 0;
     case TC__STEP_PREPARE:
         outcome = next_in_chain(req, req->endpoint->prepare, &at_end);
         if (!at_end)
             return outcome;
-        if (streamed && !req->input_complete) {
+        if (!req->input_complete) {
             *waiting = true;
             return await_body(req);
         }
         req->step = TC__STEP_METHOD;
         return 0;
-    case TC__STEP_BODY: /* a piece was dealt with */
-        *waiting = true;
-        return await_body(req);
+    case TC__STEP_BODY: /* a piece was dealt with, or the end */
+        if (tc__body_pending(&req->body))
+            return tc__body_go_on(req);
+        if (!req->input_complete) {
+            *waiting = true;
+            return await_body(req);
+        }
+        req->step = req->body.mode->streams ? TC__STEP_METHOD : TC__STEP_PREPARE;
+        return 0;
     case TC__STEP_METHOD:
         req->step = TC__STEP_DONE;
         return tc__endpoint_method(req->endpoint, req->in->method_id)(req);
@@ -342,6 +331,7 @@ static int on_headers_received(void *self, tc__server_request_t *in) {
     (void)in;
     if (req->method) { /* nothing to ask before the body is there */
         req->default_type = true;
+        req->body.mode = &tc__body_buffer;
         req->step = TC__STEP_BODY;
         return 0;
     }
@@ -354,63 +344,19 @@ static int on_headers_received(void *self, tc__server_request_t *in) {
     return result;
 }
 
-/* 0, a status, or TC_ENOMEM. */
-static int grow_body(tc_request_t *req, size_t len) {
-    uint64_t announced = req->in->content_length;
-    size_t capacity = req->body_capacity * 2;
-    if (capacity < len + 1)
-        capacity = len + 1;
-    if (announced != TC__LENGTH_UNKNOWN && (capacity > announced + 1 || announced < 64 * 1024))
-        capacity = (size_t)announced + 1; /* which was checked against the limit */
-    else if (capacity < 4096)
-        capacity = 4096;
-    bool small = capacity <= TC__BLOCK_SIZE / 4 && !req->body_on_heap;
-    size_t more = small ? 0 : capacity - (req->body_on_heap ? req->body_capacity : 0);
-    if (!take_budget(req->app, more))
-        return tc_http_error(req, 503, "too many bodies are in memory");
-    char *body = small ? tc__arena_alloc(tc__request_arena(req), capacity)
-                       : tc__realloc(req->body_on_heap ? req->body : NULL, capacity);
-    if (!body) {
-        give_budget(req->app, more);
-        return TC_ENOMEM;
-    }
-    if (req->body_len > 0 && !req->body_on_heap)
-        memcpy(body, req->body, req->body_len);
-    req->body = body;
-    req->body_capacity = capacity;
-    req->body_on_heap = !small;
-    return 0;
-}
-
-static int buffer_body(tc_request_t *req, tc_bytes_t chunk) {
-    size_t len = req->body_len + chunk.len;
-    if (len + 1 > req->body_capacity)
-        TC_TRY(grow_body(req, len));
-    memcpy(req->body + req->body_len, chunk.data, chunk.len);
-    req->body_len = len;
-    req->body[len] = '\0';
-    return 0;
-}
-
-/* The handler may keep its chunk until its outcome is in, so it gets a copy that stays. */
-static int stream_body(tc_request_t *req, tc_bytes_t chunk) {
-    req->body_len = 0;
-    TC_TRY(buffer_body(req, chunk));
-    return req->endpoint->handler.data_received(req, tc_bytes(req->body, req->body_len));
-}
-
 static int on_data_received(void *self, tc_bytes_t chunk) {
     tc_request_t *req = self;
-    bool streamed = req->endpoint->handler.body == TC_BODY_STREAM;
     tc__request_enter(req);
     req->in_headers_received = true;
-    int outcome = streamed ? stream_body(req, chunk) : buffer_body(req, chunk);
-    if (streamed || outcome != 0)
+    int outcome = tc__body_receive(req, chunk);
+    if (outcome != 0 || req->kept_error != 0)
+        proceed(req, outcome);
+    bool pending = !req->finished && tc__body_pending(&req->body);
+    if (pending && (outcome = tc__body_keep(req)) != 0)
         proceed(req, outcome);
     req->in_headers_received = false;
-    int result = req->detached ? TC_DETACH : 0;
     tc__request_leave(req);
-    return result;
+    return pending ? TC_DETACH : 0;
 }
 
 static void on_input_finish(void *self) {
@@ -425,10 +371,8 @@ static void on_input_finish(void *self) {
         else
             proceed(req, outcome);
     } else if (!req->finished) {
-        if (req->endpoint->handler.body == TC_BODY_STREAM)
-            req->body_len = 0;
-        req->step = req->endpoint->handler.body == TC_BODY_STREAM ? TC__STEP_METHOD : TC__STEP_PREPARE;
-        proceed(req, 0);
+        req->step = TC__STEP_BODY;
+        proceed(req, tc__body_end(req));
     }
     tc__request_leave(req);
 }

@@ -88,7 +88,7 @@ static const tc__multipart_delegate_t delegate = { .part_begin = begin_part,
                                                    .part_end = end_part };
 
 static int parse_multipart(tc_request_t *req, const tc__boundary_t *boundary) {
-    form_t form = { .req = req, .rest = tc_bytes(req->body, req->body_len) };
+    form_t form = { .req = req, .rest = tc_body(req) };
     tc__multipart_t multipart;
     tc__multipart_init(&multipart, boundary, &(tc__multipart_options_t){ .pool = tc__request_arena(req)->pool },
                        &delegate, &form);
@@ -114,8 +114,7 @@ static bool is_urlencoded(tc_bytes_t content_type) {
 }
 
 static void parse_urlencoded(tc_request_t *req) {
-    int err = tc__arguments_parse(&req->body_args, tc__request_arena(req), tc_bytes(req->body, req->body_len),
-                                  req->app->max_arguments);
+    int err = tc__arguments_parse(&req->body_args, tc__request_arena(req), tc_body(req), req->app->max_arguments);
     if (err < 0)
         tc__request_refuse_input(req, err, "too many arguments");
 }
@@ -125,7 +124,7 @@ void tc__request_parse_form(tc_request_t *req) {
         return;
     req->body_parsed = true;
     const tc__header_t *field = tc__headers_first(&req->in->headers, TC__HEADER_CONTENT_TYPE);
-    if (!field || req->body_len == 0 || req->endpoint->handler.body == TC_BODY_STREAM)
+    if (!field || req->body.whole.len == 0)
         return;
     tc_bytes_t type = tc_bytes(field->value, field->value_len);
     if (is_urlencoded(type)) {

@@ -227,8 +227,7 @@ int tc_require_argument(tc_request_t *req, const char *name, const char **out) {
 /* ---- The body, cookies ---- */
 
 tc_bytes_t tc_body(const tc_request_t *req) {
-    bool whole = req && req->body && req->endpoint->handler.body != TC_BODY_STREAM;
-    return whole ? tc_bytes(req->body, req->body_len) : tc_bytes("", 0);
+    return req && req->body.whole.data ? tc_bytes(req->body.whole.data, req->body.whole.len) : tc_bytes("", 0);
 }
 
 static void parse_cookies(tc_request_t *req) {

@@ -2,6 +2,7 @@
  * request_internal.h - the inside of a tc_request_t, shared by the files that make it up:
  *
  *     request.c         its life: steps, outcomes, the end
+ *     request_body.c    what becomes of its body
  *     request_input.c   what getters return
  *     request_form.c    the fields and files of a form
  *     request_output.c  what verbs write
@@ -16,6 +17,7 @@
 #include "http/arguments_internal.h"
 #include "http/cookie_internal.h"
 #include "web/application_internal.h"
+#include "web/request_body_internal.h"
 
 typedef enum { /* the callback whose outcome is awaited, or what is waited for */
                TC__STEP_BEGIN,
@@ -77,9 +79,8 @@ struct tc_request {
     tc__drained_waiter_t *drained;
 
     /* the request's body, and what was read off */
-    char *body;
-    size_t body_len, body_capacity;
-    bool body_on_heap, query_parsed, body_parsed, cookies_parsed;
+    tc__body_t body;
+    bool query_parsed, body_parsed, cookies_parsed;
     tc__arguments_t query_args, body_args;
     const tc_http_file_t **files;
     size_t file_count;

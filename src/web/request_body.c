@@ -1,0 +1,143 @@
+/*
+ * request_body.c - what becomes of a request's body.
+ *
+ *     connection --chunk--> piece --take--> mode: buffered, streamed
+ *
+ * The connection lends a chunk for the time of a call. The mode takes bytes off its front, and may stop before the end
+ * until an outcome is in (TC_DETACH). What it has not taken is pending: request.c judges the outcome of each step, as
+ * it judges any other, and asks for the next one while something is pending. Only then may the connection give more. So
+ * what is left of a chunk when the connection's call returns, and is copied then, is never more than one read of it.
+ */
+#include "web/request_internal.h"
+
+#include <string.h>
+
+#include "util/alloc_internal.h"
+
+/* ---- What all bodies together may take ---- */
+
+static void give_budget(tc_application_t *app, size_t len) {
+    atomic_fetch_sub(&app->buffered, len);
+}
+
+static bool take_budget(tc_application_t *app, size_t len) {
+    size_t before = atomic_fetch_add(&app->buffered, len);
+    if (len == 0 || (before <= app->max_buffered && len <= app->max_buffered - before))
+        return true;
+    give_budget(app, len);
+    return false;
+}
+
+/* ---- Stores ---- */
+
+static size_t capacity_for(const tc__body_store_t *store, size_t len, uint64_t announced) {
+    size_t capacity = store->capacity * 2;
+    if (capacity < len + 1)
+        capacity = len + 1;
+    if (announced != TC__LENGTH_UNKNOWN && (capacity > announced + 1 || announced < 64 * 1024))
+        return (size_t)announced + 1; /* which was checked against the limit */
+    return capacity < 4096 ? 4096 : capacity;
+}
+
+static int grow(tc_request_t *req, tc__body_store_t *store, size_t capacity) {
+    bool small = capacity <= TC__BLOCK_SIZE / 4 && !store->on_heap;
+    size_t more = small ? 0 : capacity - (store->on_heap ? store->capacity : 0);
+    if (!take_budget(req->app, more))
+        return tc_http_error(req, 503, "too many bodies are in memory");
+    char *data = small ? tc__arena_alloc(tc__request_arena(req), capacity)
+                       : tc__realloc(store->on_heap ? store->data : NULL, capacity);
+    if (!data) {
+        give_budget(req->app, more);
+        return TC_ENOMEM;
+    }
+    if (store->len > 0 && !store->on_heap)
+        memcpy(data, store->data, store->len);
+    req->body.counted += more;
+    store->data = data;
+    store->capacity = capacity;
+    store->on_heap = !small;
+    return 0;
+}
+
+int tc__body_store(tc_request_t *req, tc__body_store_t *store, tc_bytes_t bytes, uint64_t announced) {
+    size_t len = store->len + bytes.len;
+    if (len + 1 > store->capacity)
+        TC_TRY(grow(req, store, capacity_for(store, len, announced)));
+    memcpy(store->data + store->len, bytes.data, bytes.len);
+    store->len = len;
+    store->data[len] = '\0';
+    return 0;
+}
+
+/* ---- Modes ---- */
+
+static int take_whole(tc_request_t *req, tc_bytes_t *rest) {
+    tc_bytes_t bytes = *rest;
+    *rest = tc_bytes(NULL, 0);
+    return tc__body_store(req, &req->body.whole, bytes, req->in->content_length);
+}
+
+static int give_to_handler(tc_request_t *req, tc_bytes_t *rest) {
+    tc_bytes_t chunk = *rest;
+    *rest = tc_bytes(NULL, 0);
+    return chunk.len > 0 ? req->endpoint->handler.data_received(req, chunk) : 0;
+}
+
+const tc__body_mode_t tc__body_buffer = { .take = take_whole };
+static const tc__body_mode_t stream = { .take = give_to_handler, .lends = true, .streams = true };
+
+int tc__body_begin(tc_request_t *req) {
+    bool streamed = req->endpoint->handler.body == TC_BODY_STREAM;
+    req->body.mode = streamed ? &stream : &tc__body_buffer;
+    if (streamed && req->exchange && req->exchange->vtable->announces_too_much(req->exchange))
+        return tc_http_error(req, 413, "the body is larger than the limit"); /* before prepare opens files for it */
+    return 0;
+}
+
+/* ---- The way there ---- */
+
+static int keep(tc_request_t *req, tc_bytes_t bytes) {
+    tc__body_t *body = &req->body;
+    body->kept.len = 0;
+    TC_TRY(tc__body_store(req, &body->kept, bytes, req->in->content_length));
+    body->piece = tc_bytes(body->kept.data, body->kept.len);
+    return 0;
+}
+
+int tc__body_receive(tc_request_t *req, tc_bytes_t chunk) {
+    req->body.piece = chunk;
+    if (req->body.mode->lends)
+        TC_TRY(keep(req, chunk));
+    return tc__body_go_on(req);
+}
+
+int tc__body_keep(tc_request_t *req) {
+    bool kept = req->body.mode->lends || req->body.piece.len == 0;
+    return kept ? 0 : keep(req, req->body.piece);
+}
+
+int tc__body_go_on(tc_request_t *req) {
+    tc__body_t *body = &req->body;
+    int outcome = body->mode->take(req, &body->piece);
+    body->paused = outcome == TC_DETACH;
+    return outcome;
+}
+
+static void drop(tc_request_t *req, tc__body_store_t *store) {
+    if (!store->on_heap)
+        return;
+    give_budget(req->app, store->capacity);
+    req->body.counted -= store->capacity;
+    tc__free(store->data);
+    *store = (tc__body_store_t){ 0 };
+}
+
+int tc__body_end(tc_request_t *req) {
+    drop(req, &req->body.kept);
+    return req->body.mode->end ? req->body.mode->end(req) : 0;
+}
+
+void tc__body_free(tc_request_t *req) {
+    drop(req, &req->body.kept);
+    drop(req, &req->body.whole);
+}

@@ -1,0 +1,62 @@
+/*
+ * request_body_internal.h - what becomes of a request's body: the way from the connection to a mode. request.c leads it
+ * along, request_body.c tells how.
+ */
+#ifndef TC_WEB_REQUEST_BODY_INTERNAL_H
+#define TC_WEB_REQUEST_BODY_INTERNAL_H
+
+#include <tornadoc/web.h>
+
+/* What a body's bytes go to. Both functions return an outcome, as a handler's callbacks do. */
+typedef struct {
+    /*
+     * Take bytes off the front of *rest: all of them, unless the outcome is not 0. After TC_DETACH, when the outcome is
+     * in, it is called again with what is left, be that nothing.
+     *
+     * The bytes are borrowed until the return; if the mode `lends` them, until the outcome is in.
+     */
+    int (*take)(tc_request_t *req, tc_bytes_t *rest);
+    int (*end)(tc_request_t *req); /* all was taken; also of a body without a byte. Once; NULL: nothing is left to do */
+    bool lends;
+    bool streams; /* prepare runs before the first byte, the method after the last; else both after the last */
+} tc__body_mode_t;
+
+/* Bytes that are kept: small ones in the request's arena, others on the heap, counted. A NUL behind them. */
+typedef struct {
+    char *data; /* NULL: never used */
+    size_t len, capacity;
+    bool on_heap;
+} tc__body_store_t;
+
+typedef struct {
+    const tc__body_mode_t *mode; /* from tc__body_begin on */
+    tc_bytes_t piece;            /* what the mode has not taken yet; borrowed from the connection, or in `kept` */
+    tc__body_store_t kept;
+    tc__body_store_t whole; /* of a mode that buffers: tc_body */
+    size_t counted;         /* bytes of both that are on the heap */
+    bool paused;            /* the mode said TC_DETACH */
+} tc__body_t;
+
+extern const tc__body_mode_t tc__body_buffer;
+
+/* After admit: what the route wants of the body. Its outcome. */
+int tc__body_begin(tc_request_t *req);
+/* The connection's chunk, borrowed until the call in which it comes returns: give the mode what it takes at once; its
+ * outcome. Nothing must be pending. */
+int tc__body_receive(tc_request_t *req, tc_bytes_t chunk);
+/* That call is about to return: keep what is pending. 0 or TC_ENOMEM, or 503 for too much of all bodies. */
+int tc__body_keep(tc_request_t *req);
+/* Is there more for the mode to take, or to do, before the connection may give more? */
+static inline bool tc__body_pending(const tc__body_t *body) {
+    return body->paused || body->piece.len > 0;
+}
+/* The last outcome was 0, and more is pending: go on; the outcome of that. */
+int tc__body_go_on(tc_request_t *req);
+/* The connection has given all, and nothing is pending: the outcome of the whole. */
+int tc__body_end(tc_request_t *req);
+void tc__body_free(tc_request_t *req);
+
+/* Append to a store; `announced`: how long it will be at most, or TC__LENGTH_UNKNOWN. 0, TC_ENOMEM, or 503. */
+int tc__body_store(tc_request_t *req, tc__body_store_t *store, tc_bytes_t bytes, uint64_t announced);
+
+#endif
