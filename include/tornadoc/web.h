@@ -290,6 +290,15 @@ TC_EXTERN const char *tc_error_message(const tc_request_t *req);
 /** Drop what was written and answer with the page of an error now; finishes. Once headers went out it aborts. */
 TC_EXTERN int tc_send_error(tc_request_t *req, int status);
 
+/**
+ * Tell the client at once what the page will need, while the answer is being made: 103 (Early Hints) with this Link
+ * field, "</style.css>; rel=preload; as=style". Several links by commas, or by several calls, each a 103 of its own.
+ * The answer itself has to name them again, for clients that pass over hints. Before or after 100 Continue; to HTTP/1.0
+ * clients, who do not know it, nothing is sent.
+ *
+ * @return 0, also to HTTP/1.0; TC_EBUSY once the headers went out; TC_EINVAL
+ */
+TC_EXTERN int tc_early_hints(tc_request_t *req, const char *link);
 /** Send the headers and what is written so far; never waits. Then more may be written (chunked, or counted if
  *  Content-Length is set). If a verb failed before, that failure is returned and nothing sent. */
 TC_EXTERN int tc_flush(tc_request_t *req);

@@ -60,6 +60,8 @@ typedef struct {
      */
     int (*respond)(tc__exchange_t *exchange, const tc__response_head_t *head, const tc__segment_t *body, size_t count,
                    bool last);
+    /* Before respond, any number of times: 103 with a Link field (RFC 8297). 0 also to clients that know no 1xx. */
+    int (*early_hints)(tc__exchange_t *exchange, tc_bytes_t link);
     int (*write)(tc__exchange_t *exchange, const tc__segment_t *body, size_t count, bool last);
     /* Cut the connection so that the client cannot take what it has for the whole. */
     void (*abort)(tc__exchange_t *exchange);

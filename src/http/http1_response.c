@@ -361,6 +361,21 @@ static int respond(tc__exchange_t *exchange, const tc__response_head_t *head, co
     return settle(connection, err, last);
 }
 
+static int early_hints(tc__exchange_t *exchange, tc_bytes_t link) {
+    tc__http1connection_t *connection = of(exchange);
+    if (!connection->message || connection->message->responded)
+        return TC_EALREADY;
+    if (connection->message->request->http_minor == 0)
+        return 0;
+    const tc__segment_t segments[] = {
+        { tc_str("HTTP/1.1 103 Early Hints\r\nLink: "), NULL, NULL },
+        { link, NULL, NULL },
+        { tc_str("\r\n\r\n"), NULL, NULL },
+    };
+    tc__iostream_cork(connection->stream);
+    return settle(connection, tc__iostream_sendv(connection->stream, segments, 3), false);
+}
+
 static int write_more(tc__exchange_t *exchange, const tc__segment_t *body, size_t count, bool last) {
     tc__http1connection_t *connection = of(exchange);
     tc__http1_message_t *message = connection->message;
@@ -405,6 +420,7 @@ static size_t output_mark(const tc__exchange_t *exchange) {
 
 const tc__exchange_vtable_t tc__http1_vtable = {
     .respond = respond,
+    .early_hints = early_hints,
     .write = write_more,
     .abort = abort_exchange,
     .resume = tc__http1_resume,

@@ -86,7 +86,7 @@ static int on_body(llhttp_t *parser, const char *at, size_t len) {
 
 static int on_message_complete(llhttp_t *parser) {
     fetch_t *fetch = of(parser);
-    if (parser->status_code >= 200) {
+    if (parser->status_code >= 200 || parser->status_code == 101) {
         fetch->complete = tc__buffer_append(&fetch->response.body, "", 1) == 0;
         return HPE_PAUSED;
     }

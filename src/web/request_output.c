@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "util/alloc_internal.h"
+#include "util/bytes_internal.h"
 #include "util/error_internal.h"
 #include "util/log_internal.h"
 
@@ -308,16 +309,36 @@ static int send_output(tc_request_t *req, bool last) {
     return req->exchange->vtable->respond(req->exchange, &head, req->segments, count, last);
 }
 
+/* The news that the client is gone may come only after the handler has returned this. */
+static int note_gone(tc_request_t *req, int err) {
+    if (err == TC_ECLOSED) {
+        req->client_left = true;
+        tc__request_tell_token(req);
+    }
+    return err;
+}
+
+int tc_early_hints(tc_request_t *req, const char *link) {
+    TC_TRY(check_open(req, "tc_early_hints"));
+    if (!link || link[0] == '\0' || !tc__is_field_value(tc_str(link)))
+        return tc__request_keep_error(req, tc__misuse(TC_EINVAL, "tc_early_hints: the value of a Link field is wanted, "
+                                                                 "without control bytes"));
+    if (!req->exchange)
+        return tc__request_keep_error(req, tc__fail(TC_ECLOSED, "the client is gone"));
+    tc__request_enter(req);
+    int err = req->exchange->vtable->early_hints(req->exchange, tc__bytes_trim(tc_str(link)));
+    note_gone(req, tc__request_keep_error(req, err));
+    tc__request_leave(req);
+    return err;
+}
+
 int tc_flush(tc_request_t *req) {
     TC_TRY(tc__request_check_writable(req, "tc_flush"));
     tc__request_enter(req);
     int err = req->kept_error;
     if (err == 0)
         err = tc__request_keep_error(req, send_output(req, false));
-    if (err == TC_ECLOSED) { /* the news of it may come only after the handler has returned this */
-        req->client_left = true;
-        tc__request_tell_token(req);
-    }
+    note_gone(req, err);
     tc__request_leave(req);
     return err;
 }

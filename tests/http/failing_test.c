@@ -25,6 +25,8 @@ static const char most_requests[] = "GET /large_header HTTP/1.1\r\n" HOST "GET /
                                     "5\r\nhello\r\n0\r\n\r\n"
                                     "POST /streamed HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 5\r\n" HOST
                                     "hello"
+                                    "POST /hints_in_data HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 5\r\n" HOST
+                                    "hello"
                                     "GET /stream HTTP/1.1\r\n" HOST "GET /nowhere HTTP/1.1\r\n" HOST
                                     "GET /late HTTP/1.1\r\n" HOST "GET /large HTTP/1.1\r\n" HOST
                                     "POST /forbidden_later HTTP/1.1\r\nContent-Length: 5\r\n" HOST "hello"

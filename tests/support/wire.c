@@ -366,6 +366,37 @@ static int no_trailers_yet_later(tc_request_t *req, tc_bytes_t chunk) {
     return tc_then(req, tc_sleep(tc_loop(req), 1), NULL, NULL);
 }
 
+static int hint(tc_request_t *req) {
+    TC_TRY(tc_early_hints(req, "</a.css>; rel=preload; as=style"));
+    return tc_early_hints(req, " </b.js>; rel=preload, </c.js>; rel=preload\t");
+}
+
+static int hint_and_echo(tc_request_t *req) {
+    TC_TRY(hint(req));
+    return echo(req);
+}
+
+static int hint_when_flushed(tc_request_t *req) {
+    tc_write(req, "one");
+    TC_TRY(tc_flush(req));
+    return tc_early_hints(req, "</a.css>") == TC_EBUSY ? tc_write(req, "two") : TC_EINVAL;
+}
+
+static int hint_then(tc_request_t *req, tc_future_t *future, void *arg) {
+    (void)future, (void)arg;
+    return hint_and_echo(req);
+}
+
+static int hint_later(tc_request_t *req) {
+    TC_TRY(hint(req));
+    return tc_then(req, tc_sleep(tc_loop(req), 1), hint_then, NULL);
+}
+
+static int hint_and_fail(tc_request_t *req) {
+    TC_TRY(hint(req));
+    return tc_http_error(req, 403, NULL);
+}
+
 static int late_hello_then(tc_request_t *req, tc_future_t *future, void *arg) {
     (void)future;
     (void)arg;
@@ -426,6 +457,12 @@ tc_application_t *wire_application(void) {
         { "/forbidden_later", { .admit = forbid_later, .any = echo } },
         { "/allowed_later", { .admit = allow_later, .any = echo } },
         { "/late", { .any = late_hello } },
+        { "/hints", { .any = hint_and_echo } },
+        { "/hints_in_admit", { .admit = hint, .any = echo } },
+        { "/hints_in_data", { .body = TC_BODY_STREAM, .prepare = hint, .data_received = echo_chunk, .any = hint } },
+        { "/hints_when_flushed", { .any = hint_when_flushed } },
+        { "/hints_later", { .any = hint_later } },
+        { "/hints_and_fail", { .any = hint_and_fail } },
         { "/trailers", { .post = tell_trailers } },
         { "/trailers_streamed", { .body = TC_BODY_STREAM, .data_received = no_trailers_yet, .post = tell_trailers } },
         { "/trailers_later",
