@@ -33,7 +33,8 @@ typedef struct {
                                      stays silent as long is closed; default 20,000 */
     uint64_t body_timeout_ms;   /**< without a byte of the body, or with less than one per millisecond; default 30,000;
                                      then 408 */
-    uint64_t write_timeout_ms;  /**< without the client taking a byte; default 60,000; then the connection is aborted */
+    uint64_t write_timeout_ms;  /**< default 60,000: a client for which output is pending for so long without a break,
+                                   and  that has acknowledged less than a byte per millisecond of it, is aborted */
     bool no_keep_alive;         /**< one request per connection */
     bool xheaders; /**< tc_remote_ip and tc_protocol are what proxies tell in Forwarded, X-Forwarded-For, X-Real-Ip,
                         X-Forwarded-Proto and X-Scheme: believed if the peer is trusted and if they do not disagree */

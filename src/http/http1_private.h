@@ -68,7 +68,8 @@ struct tc__http1connection {
     tc__list_t node;
     tc__timer_t timer; /* armed for `deadline` or sooner; looked at when it fires, so that moving it costs nothing */
     uint64_t deadline; /* TC_FOREVER: none */
-    size_t queued;     /* output at the last look of the timer and added since; lingering: bytes still accepted */
+    size_t unacked; /* output that the client had not taken at the last look, and what was added since; 0: no look yet.
+                       Lingering: bytes still accepted */
     tc__address_t peer;
     uint8_t state;
     uint8_t skipped;  /* empty lines' bytes before a request */
@@ -76,6 +77,7 @@ struct tc__http1connection {
     bool feeding;     /* bytes are being parsed, further up the stack */
     bool hangup, eof; /* FIN was noticed; all before it was given to us */
     bool told_hangup; /* the delegate knows */
+    bool watching;    /* output is pending, and `deadline` the next look at it */
 };
 
 /* What the connections of a loop share. */
@@ -137,7 +139,7 @@ void tc__http1_close(tc__http1connection_t *connection, bool linger);
 /* Set the state and the deadline that goes with it. */
 void tc__http1_enter(tc__http1connection_t *connection, tc__http1_state_t state);
 void tc__http1_set_deadline(tc__http1connection_t *connection, uint64_t delay_ms);
-/* Output is queued in the stream: watch that the client takes it. */
+/* Watch that the client takes the output, if some is pending. */
 void tc__http1_watch_output(tc__http1connection_t *connection);
 
 #endif

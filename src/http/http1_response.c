@@ -387,8 +387,8 @@ static int write_more(tc__exchange_t *exchange, const tc__segment_t *body, size_
     size_t before = tc__iostream_queued(connection->stream);
     int err = send_body(connection, body, count, total_len(body, count), last);
     size_t after = tc__iostream_queued(connection->stream);
-    if (connection->queued > 0 && after > before)
-        connection->queued += after - before; /* what is added is not what the client did not take */
+    if (connection->unacked > 0 && after > before)
+        connection->unacked += after - before; /* what is added is not what the client did not take */
     return settle(connection, err, last);
 }
 

@@ -12,6 +12,9 @@
  * An idle connection is this struct and its stream: the parser and everything else of a request live in that request's
  * arena. Deadlines are a field that the timer looks at when it fires, so a request in steady state touches no timer.
  *
+ * While output is pending, the deadline is the next look at how far the client is behind with it, in every state but
+ * HEAD; `watching` says so.
+ *
  * Ways to end. CLOSING: the client had its answer and asked for no more. LINGER: it may still be sending, and a close
  * would reset the connection under the answer; so we send FIN, throw away what comes, within bounds, and close then.
  */
@@ -48,11 +51,45 @@ void tc__http1_set_deadline(tc__http1connection_t *connection, uint64_t delay_ms
         tc__timer_start(loop, &connection->timer, connection->deadline);
 }
 
-void tc__http1_watch_output(tc__http1connection_t *connection) {
-    if (!output_pending(connection) || connection->queued > 0)
+/* A look is a system call: output that is pending for a moment only is spared the first. */
+static uint64_t first_look_ms(const tc__http1connection_t *connection) {
+    uint64_t timeout = connection->params->write_timeout_ms;
+    return timeout == TC_FOREVER ? TC_FOREVER : timeout / 64;
+}
+
+static uint64_t next_look_ms(const tc__http1connection_t *connection) {
+    uint64_t timeout = connection->params->write_timeout_ms;
+    return timeout == TC_FOREVER ? TC_FOREVER : timeout - timeout / 64;
+}
+
+static void begin_watching(tc__http1connection_t *connection) {
+    if (connection->watching)
         return;
-    connection->queued = tc__iostream_queued(connection->stream);
-    tc__http1_set_deadline(connection, connection->params->write_timeout_ms);
+    connection->watching = true;
+    connection->unacked = 0;
+    tc__http1_set_deadline(connection, first_look_ms(connection));
+}
+
+void tc__http1_watch_output(tc__http1connection_t *connection) {
+    if (output_pending(connection))
+        begin_watching(connection);
+}
+
+/*
+ * The client has to take one byte per millisecond from one look to the next. What it took is what it acknowledged: the
+ * system's buffer may hide for minutes whether it reads.
+ */
+static void check_output(tc__http1connection_t *connection) {
+    size_t unacked = tc__iostream_unacked(connection->stream);
+    uint64_t wait = next_look_ms(connection);
+    if (!connection->watching)
+        begin_watching(connection);
+    else if (connection->unacked > 0 && connection->unacked < unacked + wait) {
+        tc__http1_cut(connection);
+        return;
+    }
+    connection->unacked = unacked;
+    tc__http1_set_deadline(connection, wait);
 }
 
 void tc__http1_enter(tc__http1connection_t *connection, tc__http1_state_t state) {
@@ -69,29 +106,22 @@ void tc__http1_enter(tc__http1connection_t *connection, tc__http1_state_t state)
         tc__http1_set_deadline(connection, params->body_timeout_ms);
         break;
     case TC__HTTP1_LINGER:
-        connection->queued = LINGER_BYTES;
-        tc__http1_set_deadline(connection, LINGER_MS);
+        if (output_pending(connection)) { /* that goes before */
+            begin_watching(connection);
+        } else {
+            connection->unacked = LINGER_BYTES;
+            tc__http1_set_deadline(connection, LINGER_MS);
+        }
         break;
     case TC__HTTP1_FLUSH:
-    case TC__HTTP1_CLOSING:
-        connection->queued = 0;
-        tc__http1_watch_output(connection);
+    case TC__HTTP1_CLOSING: /* what is corked may be pending soon */
+        begin_watching(connection);
         break;
     default:
-        connection->deadline = TC_FOREVER; /* the handler's time is its own */
+        if (!connection->watching)
+            connection->deadline = TC_FOREVER; /* the handler's time is its own */
         break;
     }
-}
-
-/* The client has not taken a byte since the last look: give it up. */
-static void check_output(tc__http1connection_t *connection) {
-    size_t queued = tc__iostream_queued(connection->stream);
-    if (queued >= connection->queued) {
-        tc__http1_cut(connection);
-        return;
-    }
-    connection->queued = queued;
-    tc__http1_set_deadline(connection, connection->params->write_timeout_ms);
 }
 
 static void on_deadline(tc__http1connection_t *connection) {
@@ -108,14 +138,6 @@ static void on_deadline(tc__http1connection_t *connection) {
         return;
     case TC__HTTP1_REPLY: /* the handler's time is its own */
         return;
-    case TC__HTTP1_LINGER: /* the answer goes before: as long as it is taken, it may take its time */
-        if (output_pending(connection)) {
-            tc__iostream_pause(connection->stream);
-            tc__http1_close(connection, false);
-            return;
-        }
-        tc_iostream_close(connection->stream);
-        return;
     default: /* idle, lingering, or not worth waiting for */
         tc_iostream_close(connection->stream);
     }
@@ -131,7 +153,7 @@ static void on_timer(tc__timer_t *timer) {
         return;
     }
     tc__http1_hold(connection);
-    if (output_pending(connection) && connection->state != TC__HTTP1_LINGER)
+    if (output_pending(connection) && connection->state != TC__HTTP1_HEAD)
         check_output(connection);
     else
         on_deadline(connection);
@@ -221,6 +243,7 @@ void tc__http1_answered(tc__http1connection_t *connection) {
         message->complete = true;
     if (message->persist && !message->complete) { /* answered early: read over the rest, then go on */
         message->waiting = false;
+        tc__http1_watch_output(connection);
         if (!connection->feeding)
             tc__http1_continue(connection);
     } else if (output_pending(connection))
@@ -250,12 +273,16 @@ static bool owes_event(const tc__http1connection_t *connection) {
 }
 
 static size_t discard(tc__http1connection_t *connection, size_t len) {
-    if (connection->state == TC__HTTP1_LINGER) {
-        if (len >= connection->queued)
-            tc_iostream_close(connection->stream);
-        else
-            connection->queued -= len;
+    if (connection->state != TC__HTTP1_LINGER)
+        return len;
+    if (output_pending(connection)) {
+        tc__iostream_pause(connection->stream);
+        return 0;
     }
+    if (len >= connection->unacked)
+        tc_iostream_close(connection->stream);
+    else
+        connection->unacked -= len;
     return len;
 }
 
@@ -378,12 +405,16 @@ static void on_eof(tc_iostream_t *stream, void *self) {
 
 static void on_drained(tc_iostream_t *stream, void *self) {
     tc__http1connection_t *connection = self;
-    connection->queued = connection->state == TC__HTTP1_LINGER ? connection->queued : 0;
+    connection->watching = false;
+    connection->unacked = 0;
     if (connection->state == TC__HTTP1_FLUSH)
         next_request(connection);
     else if (connection->state == TC__HTTP1_IDLE)
         tc__iostream_resume(stream); /* a pipelined answer had to wait for the socket */
-    else if (connection->exchange.delegate) {
+    else if (connection->state == TC__HTTP1_LINGER) {
+        tc__http1_enter(connection, TC__HTTP1_LINGER); /* now its time begins */
+        tc__iostream_resume(stream);
+    } else if (connection->exchange.delegate) {
         tc__http1_set_deadline(connection,
                                connection->state == TC__HTTP1_REPLY ? TC_FOREVER : connection->params->body_timeout_ms);
         connection->exchange.delegate->drained(connection->exchange.self);

@@ -20,6 +20,8 @@
 typedef struct tc__transport {
     ssize_t (*recv)(tc_iostream_t *stream, void *buffer, size_t len); /* 0: the peer's end */
     ssize_t (*sendv)(tc_iostream_t *stream, const struct iovec *iov, int count);
+    size_t (*in_flight)(tc_iostream_t *stream);           /* bytes of sendv that the peer has not acknowledged; 0 where
+                                                             that cannot be told */
     int (*shutdown)(tc_iostream_t *stream);               /* FIN */
     int (*watch)(tc_iostream_t *stream, unsigned events); /* report TC__STREAM_… by tc__iostream_on_events */
     void (*close)(tc_iostream_t *stream);                 /* give the descriptor back; then tc__iostream_released,
@@ -96,6 +98,9 @@ void tc__iostream_commit(tc_iostream_t *stream, size_t len);
 /* Bytes not yet taken by the system, corked ones included. (tc_iostream_writing says whether the system refuses more
  * for now: only then `drained` follows.) */
 size_t tc__iostream_queued(const tc_iostream_t *stream);
+
+/* Those, and what the system has taken but the peer has not: how far it is behind. A system call. */
+size_t tc__iostream_unacked(tc_iostream_t *stream);
 
 /* Bytes that the sink left, to be given again. */
 size_t tc__iostream_kept(const tc_iostream_t *stream);

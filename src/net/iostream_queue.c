@@ -479,6 +479,10 @@ size_t tc__iostream_queued(const tc_iostream_t *stream) {
     return stream->queued + (owns_cork(stream, net) ? net->cork_len : 0);
 }
 
+size_t tc__iostream_unacked(tc_iostream_t *stream) {
+    return tc__iostream_open(stream) ? tc__iostream_queued(stream) + stream->transport->in_flight(stream) : 0;
+}
+
 void tc__queue_drop(tc_iostream_t *stream, int err) {
     tc__net_t *net = tc__iostream_net(stream);
     if (owns_cork(stream, net)) {

@@ -109,6 +109,11 @@ static ssize_t memory_sendv(tc_iostream_t *stream, const struct iovec *iov, int 
     return (ssize_t)sent;
 }
 
+static size_t memory_in_flight(tc_iostream_t *stream) {
+    const tc__memory_end_t *end = &stream->t.memory;
+    return end->peer ? tc__buffer_len(&end->peer->t.memory.in) : 0;
+}
+
 static int memory_shutdown(tc_iostream_t *stream) {
     tc__memory_end_t *end = &stream->t.memory;
     end->shut = true;
@@ -150,6 +155,7 @@ static void memory_abort(tc_iostream_t *stream) {
 const tc__transport_t tc__memory_transport = {
     .recv = memory_recv,
     .sendv = memory_sendv,
+    .in_flight = memory_in_flight,
     .shutdown = memory_shutdown,
     .watch = memory_watch,
     .close = memory_close,

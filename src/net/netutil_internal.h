@@ -20,6 +20,7 @@ typedef struct {
     int (*setsockopt)(int fd, int level, int name, const void *value, socklen_t len);
     int (*getsockname)(int fd, struct sockaddr *address, socklen_t *len);
     int (*getsockopt)(int fd, int level, int name, void *value, socklen_t *len);
+    int (*in_flight)(int fd, int *out); /* see tc__in_flight; ENOTSUP where the system does not tell */
 } tc__sys_t;
 extern tc__sys_t tc__sys;
 
@@ -28,6 +29,7 @@ int tc__socket(int domain); /* a stream socket */
 int tc__accept(int fd, struct sockaddr *address, socklen_t *len);
 ssize_t tc__recv(int fd, void *buffer, size_t len);
 ssize_t tc__sendv(int fd, const struct iovec *iov, int count);
+int tc__in_flight(int fd); /* bytes that were sent and that the peer has not acknowledged */
 
 int tc__set_nonblocking(int fd); /* and close-on-exec */
 int tc__set_nodelay(int fd, bool on);

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #ifndef MSG_NOSIGNAL
@@ -25,6 +26,21 @@ static int system_accept4(int fd, struct sockaddr *address, socklen_t *len, int 
 }
 #endif
 
+static int system_in_flight(int fd, int *out) {
+#if defined(__linux__)
+    return ioctl(fd, TIOCOUTQ, out); /* SIOCOUTQ, which is the same, wants a header of the kernel */
+#elif defined(SO_NWRITE)
+    socklen_t len = sizeof(*out);
+    return getsockopt(fd, SOL_SOCKET, SO_NWRITE, out, &len);
+#elif defined(FIONWRITE)
+    return ioctl(fd, FIONWRITE, out);
+#else
+    (void)fd, (void)out;
+    errno = ENOTSUP;
+    return -1;
+#endif
+}
+
 tc__sys_t tc__sys = {
     .socket = socket,
     .bind = bind,
@@ -36,6 +52,7 @@ tc__sys_t tc__sys = {
     .setsockopt = setsockopt,
     .getsockname = getsockname,
     .getsockopt = getsockopt,
+    .in_flight = system_in_flight,
 };
 
 int tc__set_nonblocking(int fd) {
@@ -103,6 +120,11 @@ ssize_t tc__sendv(int fd, const struct iovec *iov, int count) {
     if (n < 0)
         return errno == EWOULDBLOCK ? -EAGAIN : -errno;
     return n;
+}
+
+int tc__in_flight(int fd) {
+    int len = 0;
+    return tc__sys.in_flight(fd, &len) < 0 ? -errno : len;
 }
 
 int tc__set_nodelay(int fd, bool on) {

@@ -39,6 +39,11 @@ static ssize_t socket_sendv(tc_iostream_t *stream, const struct iovec *iov, int 
     return tc__sendv(stream->fd, iov, count);
 }
 
+static size_t socket_in_flight(tc_iostream_t *stream) {
+    int len = tc__in_flight(stream->fd);
+    return len > 0 ? (size_t)len : 0;
+}
+
 static int socket_shutdown(tc_iostream_t *stream) {
     return tc__sys.shutdown(stream->fd, SHUT_WR) < 0 ? -errno : 0;
 }
@@ -113,6 +118,7 @@ static void socket_abort(tc_iostream_t *stream) {
 const tc__transport_t tc__socket_transport = {
     .recv = socket_recv,
     .sendv = socket_sendv,
+    .in_flight = socket_in_flight,
     .shutdown = socket_shutdown,
     .watch = socket_watch,
     .close = socket_close,

@@ -240,7 +240,8 @@ static void each_system_call_fails_once_and_from_then_on(void **state) {
                            .shutdown = failing_shutdown,
                            .setsockopt = failing_setsockopt,
                            .getsockname = failing_getsockname,
-                           .getsockopt = failing_getsockopt };
+                           .getsockopt = failing_getsockopt,
+                           .in_flight = real_sys.in_flight };
     for (size_t i = 0; i < COUNT(calls); i++)
         for (int j = 0; j < 3 && calls[i].errs[j]; j++)
 

@@ -402,6 +402,7 @@ int main(void) {
         .setsockopt = sys_setsockopt,
         .getsockname = sys_getsockname,
         .getsockopt = sys_getsockopt,
+        .in_flight = real.in_flight,
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

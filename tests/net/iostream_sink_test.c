@@ -929,6 +929,42 @@ static void memory_blocks_at_its_window(void **state) {
     end(pair[0]);
 }
 
+static int no_in_flight(int fd, int *out) {
+    (void)fd, (void)out;
+    errno = ENOTSUP;
+    return -1;
+}
+
+static void what_the_peer_has_not_taken_is_known(void **state) {
+    (void)state;
+    static char bytes[100000];
+    for (transport_t transport = MEMORY; transport < TRANSPORTS; transport++) {
+        tc_iostream_t *pair[2];
+        int (*in_flight)(int, int *) = tc__sys.in_flight;
+        stream_pair(transport, pair, NULL);
+        tc__iostream_set_sink(pair[0], &recorder, sink);
+        if (transport == MEMORY)
+            tc__memory_set_window(pair[0], 1000);
+        assert_int_equal(tc__iostream_unacked(pair[0]), 0);
+        while (!tc_iostream_writing(pair[0]))
+            assert_int_equal(
+                tc__iostream_sendv(pair[0], &(tc__segment_t){ tc_bytes(bytes, sizeof(bytes)), NULL, NULL }, 1), 0);
+        assert_true(tc__iostream_unacked(pair[0]) > tc__iostream_queued(pair[0]));
+        tc__sys.in_flight = no_in_flight;
+        if (transport != MEMORY)
+            assert_int_equal(tc__iostream_unacked(pair[0]), tc__iostream_queued(pair[0]));
+        tc__sys.in_flight = in_flight;
+        tc__iostream_set_sink(pair[1], &recorder, sink);
+        tc__iostream_resume(pair[1]);
+        while (tc__iostream_unacked(pair[0]) > 0)
+            tc__ioloop_turn(loop, false); /* no event tells of it */
+        tc_iostream_close(pair[0]);
+        assert_int_equal(tc__iostream_unacked(pair[0]), 0);
+        tc_iostream_close(pair[1]);
+        settle();
+    }
+}
+
 static void a_corked_send_fails_and_blocks_like_others(void **state) {
     (void)state;
     tc_iostream_t *pair[2];
@@ -1026,6 +1062,7 @@ int main(void) {
         T(close_when_written_waits_for_the_system),
         T(no_send_raises_sigpipe),
         T(memory_blocks_at_its_window),
+        T(what_the_peer_has_not_taken_is_known),
         T(a_corked_send_fails_and_blocks_like_others),
         T(memory_fails_as_told),
     };
