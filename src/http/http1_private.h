@@ -72,7 +72,8 @@ struct tc__http1connection {
                        Lingering: bytes still accepted */
     tc__address_t peer;
     uint8_t state;
-    uint8_t skipped;  /* empty lines' bytes before a request */
+    uint8_t skipped;  /* empty lines' bytes before a request … */
+    bool after_cr;    /* … of which the last is CR */
     uint8_t holds;    /* frames on the stack that still need it, whatever their callees do */
     bool feeding;     /* bytes are being parsed, further up the stack */
     bool hangup, eof; /* FIN was noticed; all before it was given to us */

@@ -477,9 +477,13 @@ static int status_of_version(const char *line, size_t len, bool ended) {
 }
 
 /* A method that is a token but none we know is 501, a version that is one but not ours 505, everything else 400. 0:
- * that depends on what is still to come of the request line. Then it is asked again with what has come, and where that
- * starts: who sends byte by byte does not make us read a line as often as it has bytes. */
-static int status_of_error(llhttp_errno_t error, const char *head, size_t asked, size_t len) {
+ * that depends on what is still to come of the request line, or would stand beyond its limit. Then it is asked again
+ * with what has come, and where that starts: who sends byte by byte does not make us read a line as often as it has
+ * bytes. */
+static int status_of_error(const tc__http1_params_t *params, llhttp_errno_t error, const char *head, size_t asked,
+                           size_t len) {
+    if (len > params->max_request_line + 2)
+        len = params->max_request_line + 2;
     const char *line_end = memchr(head + asked, '\r', len - asked);
     size_t line_len = line_end ? (size_t)(line_end - head) : len;
     switch (error) {
@@ -531,7 +535,8 @@ static const char *parse_head(tc__http1connection_t *connection, const char *at,
         used = (size_t)(llhttp_get_error_pos(&message->parser) - from);
     if (head_too_large(connection, head, gathered + used))
         return end;
-    int status = error == HPE_OK || error == HPE_PAUSED ? 0 : status_of_error(error, head, asked, gathered + len);
+    bool wrong = error != HPE_OK && error != HPE_PAUSED;
+    int status = wrong ? status_of_error(connection->params, error, head, asked, gathered + len) : 0;
     if (error != HPE_PAUSED && status == 0) {
         if (error != HPE_OK && head_too_large(connection, head, gathered + len))
             return end;
@@ -554,6 +559,8 @@ static const char *parse_head(tc__http1connection_t *connection, const char *at,
 
 static const char *why_refused(int status) {
     switch (status) {
+    case 413:
+        return "a chunk is larger than the limit of the body";
     case 431:
         return "chunk extensions and trailers are larger than the limit";
     case 503:
@@ -569,11 +576,9 @@ static const char *parse_body(tc__http1connection_t *connection, const char *at,
     llhttp_errno_t error = llhttp_execute(&message->parser, at, (size_t)(end - at));
     const char *stop = error == HPE_OK ? end : llhttp_get_error_pos(&message->parser);
     int status = tc__http1_take_framing(message, at, stop);
-    if (error == HPE_CB_CHUNK_HEADER) {
-        tc__http1_refuse_rest(connection, 413, "a chunk is larger than the limit of the body");
-        return end;
-    }
-    if (error != HPE_OK && error != HPE_PAUSED)
+    if (status == 0 && error == HPE_CB_CHUNK_HEADER)
+        status = 413;
+    else if (status == 0 && error != HPE_OK && error != HPE_PAUSED)
         status = 400;
     if (status != 0) {
         tc__http1_refuse_rest(connection, status, why_refused(status));
@@ -589,11 +594,14 @@ static const char *parse_body(tc__http1connection_t *connection, const char *at,
 const char *tc__http1_parse(tc__http1connection_t *connection, const char *at, const char *end) {
     tc__http1_message_t *message = connection->message;
     if (!message) {
-        for (; at < end && (*at == '\r' || *at == '\n'); at++)
-            if (++connection->skipped > MAX_SKIPPED) {
+        for (; at < end && (*at == '\r' || *at == '\n' || connection->after_cr); at++) {
+            bool lone_cr = connection->after_cr && *at != '\n';
+            connection->after_cr = *at == '\r';
+            if (lone_cr || ++connection->skipped > MAX_SKIPPED) {
                 tc__http1_refuse(connection, 400, "empty lines before a request");
                 return end;
             }
+        }
         if (at == end)
             return end;
         connection->skipped = 0;

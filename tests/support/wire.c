@@ -25,6 +25,14 @@
 
 enum { PATIENCE_MS = 3000 };
 
+static struct {
+    tc_ioloop_t *loop;
+    tc_httpserver_t *server;
+    int errors, lines, probes; /* what the last try logged; how often it reached the handler of /probe */
+    size_t tries;
+    char last_error[512];
+} wire;
+
 /* ---- The client ---- */
 
 void wire_connect(wire_client_t *client, int port) {
@@ -219,6 +227,7 @@ static int hello(tc_request_t *req) {
 }
 
 static int probe(tc_request_t *req) {
+    wire.probes++;
     return tc_write(req, "probe");
 }
 
@@ -240,6 +249,10 @@ static int tell(tc_request_t *req) {
     return tc_writef(req, "method=%s host=%s uri=%s path=%s query=%s test=[%s] version=%s", tc_method(req),
                      tc_host(req), tc_uri(req), tc_path(req), tc_query(req), test ? test : "(none)",
                      tc_http_version(req));
+}
+
+static int cookies(tc_request_t *req) {
+    return tc_writef(req, "a=%s b=%s", tc_get_cookie(req, "a", "(none)"), tc_get_cookie(req, "b", "(none)"));
 }
 
 static int stream(tc_request_t *req) {
@@ -433,6 +446,7 @@ tc_application_t *wire_application(void) {
         { "/echo", { .any = echo } },
         { "/tell", { .any = tell } },
         { "/tell/{rest:*}", { .any = tell } },
+        { "/cookies", { .get = cookies } },
         { "/streamed", { .body = TC_BODY_STREAM, .data_received = echo_chunk, .post = nothing } },
         { "/small", { .max_body_size = 10, .post = echo } },
         { "/small_streamed",
@@ -478,12 +492,7 @@ tc_application_t *wire_application(void) {
 
 /* ---- Running a table ---- */
 
-static struct {
-    tc_ioloop_t *loop;
-    tc_httpserver_t *server;
-    int errors, lines;
-    char last_error[512];
-} wire;
+#define PROBE "GET /probe HTTP/1.1\r\nHost: probe\r\n\r\n"
 
 typedef struct {
     const wire_case_t *c;
@@ -548,11 +557,12 @@ static bool check_cut(const wire_case_t *c, wire_client_t *client) {
     wire_parse(&answers, client->in, client->in_len, false, c->answers);
     if (answers.fault || strcmp(answers.statuses, c->answers) != 0)
         WRONG("answers `%s` %s, not `%s`:", answers.statuses, answers.fault ? answers.fault : "", c->answers);
+    if (answers.to_the_end && !client->reset)
+        WRONG("ended as if it were complete:");
     return check_content(c, client);
 }
 
 static bool check_end(const wire_case_t *c, wire_client_t *client, const wire_answers_t *answers) {
-    static const char next[] = "GET /probe HTTP/1.1\r\nHost: probe\r\n\r\n";
     if (answers->said_close_early)
         WRONG("something follows after Connection: close:");
     if (count_words(c->answers) > 0 && answers->says_close != (c->end == WIRE_CLOSED))
@@ -565,7 +575,7 @@ static bool check_end(const wire_case_t *c, wire_client_t *client, const wire_an
     if (client->eof && c->end == WIRE_OPEN)
         WRONG("closed, not open:");
     if (!client->eof) {
-        wire_send(client, wire.loop, next, sizeof(next) - 1);
+        wire_send(client, wire.loop, PROBE, sizeof(PROBE) - 1);
         while (!client->eof && !client->reset && !strstr(client->in + before, "\r\n\r\nprobe"))
             if (!wire_wait(client, wire.loop))
                 WRONG("neither open nor closed:");
@@ -605,7 +615,8 @@ static bool check(const wire_case_t *c, wire_client_t *client) {
  */
 static char *try(const job_t *job, size_t step, size_t split) {
     wire_client_t client;
-    wire.errors = 0;
+    wire.errors = wire.probes = 0;
+    wire.tries++;
     wire_connect(&client, tc_httpserver_port(wire.server));
     wire_turn(&client, wire.loop);
     for (size_t at = 0; at < job->len;) {
@@ -619,6 +630,10 @@ static char *try(const job_t *job, size_t step, size_t split) {
     wire_disconnect(&client);
     while (tc_httpserver_connections(wire.server) > 0)
         tc__ioloop_turn(wire.loop, true);
+    if (job->c->end != WIRE_OPEN && wire.probes > 0) {
+        print_error("what follows was handled as a request\n");
+        fine = false;
+    }
     if (!fine) {
         free(in);
         return NULL;
@@ -639,6 +654,17 @@ static void expect_same(const job_t *job, const char *whole, size_t step, size_t
         fail_msg("sent %s%zu, the answer is another", split ? "split at " : "in steps of ", split ? split : step);
 }
 
+/* What comes behind a request that ends the connection is nobody's request: it would be one that a proxy before us has
+ * seen as a part of the other. */
+static void expect_nothing_behind(const job_t *job, const char *whole) {
+    job_t longer = { job->c, malloc(job->len + sizeof(PROBE)), job->len + sizeof(PROBE) - 1 };
+    assert_non_null(longer.data);
+    memcpy(longer.data, job->data, job->len);
+    memcpy(longer.data + job->len, PROBE, sizeof(PROBE) - 1);
+    expect_same(&longer, whole, longer.len, 0);
+    free(longer.data);
+}
+
 static void run_case(void **state) {
     job_t job = { .c = *state };
     make_input(&job);
@@ -647,6 +673,8 @@ static void run_case(void **state) {
     expect_same(&job, whole, 1, 0);
     for (size_t split = 1; job.c->core && split < job.len; split++)
         expect_same(&job, whole, job.len, split);
+    if (job.c->end != WIRE_OPEN)
+        expect_nothing_behind(&job, whole);
     free(whole);
     free(job.data);
 }
@@ -660,6 +688,14 @@ static int stop_server(void **state) {
     return 0;
 }
 
+/* "RFC 9112 §6.3", "CVE-2024-22019", "GHSA-753j-mpmx-qq6g", perhaps among others. */
+static bool names_a_rule(const char *rule) {
+    const char *rfc = strstr(rule, "RFC "), *cve = strstr(rule, "CVE-");
+    if (rfc && isdigit((unsigned char)rfc[4]) && strstr(rfc, " §"))
+        return true;
+    return (cve && isdigit((unsigned char)cve[4])) || strstr(rule, "GHSA-");
+}
+
 int wire_run(const char *name, const wire_case_t *cases, size_t count, const tc_httpserver_options_t *options) {
     struct CMUnitTest *tests = calloc(count, sizeof(*tests));
     char(*names)[256] = calloc(count, sizeof(*names));
@@ -667,6 +703,10 @@ int wire_run(const char *name, const wire_case_t *cases, size_t count, const tc_
     if (!tests || !names)
         return 1;
     for (size_t i = 0; i < count; i++) {
+        if (!names_a_rule(cases[i].rule)) {
+            print_error("%s: `%s` names no rule\n", cases[i].why, cases[i].rule);
+            return 1;
+        }
         snprintf(names[i], sizeof(names[i]), "%s (%s)", cases[i].why, cases[i].rule);
         tests[i] = (struct CMUnitTest){ names[i], run_case, NULL, NULL, (void *)(uintptr_t)&cases[i] };
     }
@@ -679,6 +719,7 @@ int wire_run(const char *name, const wire_case_t *cases, size_t count, const tc_
     }
     tc_application_free(app);
     int failed = _cmocka_run_group_tests(name, tests, count, NULL, NULL);
+    print_message("%zu wire cases, sent in %zu ways\n", count, wire.tries);
     stop_server(NULL);
     free(names);
     free(tests);

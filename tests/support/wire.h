@@ -3,7 +3,9 @@
  *
  * A case is a sentence, the rule it stands on, the bytes that a client sends, and what must come back: the statuses in
  * order, and whether the connection is open after them. Each is sent in one piece, byte by byte, and, if it is a `core`
- * case, split at every position; the answer has to be the same to the byte (but for the Date).
+ * case, split at every position; the answer has to be the same to the byte (but for the Date). Where the connection is
+ * not to go on, it is sent once more with another request right behind it: that changes nothing, and no handler sees
+ * it.
  *
  * Nothing waits for time. An open connection is one that answers the next request, `GET /probe`; a closed one is read
  * to its end. On all answers it is checked that they are framed in one way only, that they say `Connection: close` if
@@ -20,7 +22,7 @@
 typedef enum {
     WIRE_OPEN,   /* the next request is answered */
     WIRE_CLOSED, /* FIN follows the answers, so that the client reads them */
-    WIRE_CUT     /* the last answer never looks complete */
+    WIRE_CUT     /* the last answer never looks complete; where only FIN would tell its end, there is a reset */
 } wire_end_t;
 
 /* CASE(why, rule, in, answers, end, .field = …): `in` is a literal, in which NULs count. */
@@ -29,7 +31,7 @@ typedef enum {
 
 typedef struct {
     const char *why;  /* what is shown, as a sentence */
-    const char *rule; /* where it is written: RFC and section, CVE … */
+    const char *rule; /* where it is written: "RFC 9112 §6.3", "CVE-…", "GHSA-…", or several; checked to be one */
     struct {
         const char *data;
         size_t len;
