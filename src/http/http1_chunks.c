@@ -12,6 +12,8 @@
  */
 #include "http/http1_private.h"
 
+#include <string.h>
+
 #include "http/trailer_fields_internal.h"
 
 enum { FREE_PER_LINE = 12 }; /* bytes of a chunk line, with the line end of the chunk before */
@@ -36,8 +38,35 @@ static int on_chunk_header(llhttp_t *parser) {
     return parser->content_length > message->body_limit - message->body_len ? -1 : 0;
 }
 
+/* llhttp passes names and values that are empty, and quotes inside a token (RFC 9112 section 7.1.1). */
+static int on_extension_name(llhttp_t *parser, const char *at, size_t len) {
+    tc__http1_message_t *message = parser->data;
+    (void)at;
+    message->extension_len += len;
+    return 0;
+}
+
+static int on_extension_value(llhttp_t *parser, const char *at, size_t len) {
+    tc__http1_message_t *message = parser->data;
+    if (message->extension_len == 0 && len > 0)
+        message->extension_quoted = *at == '"';
+    message->extension_len += len;
+    return message->extension_quoted || !memchr(at, '"', len) ? 0 : HPE_USER;
+}
+
+static int on_extension_end(llhttp_t *parser) {
+    tc__http1_message_t *message = parser->data;
+    uint64_t len = message->extension_len;
+    message->extension_len = 0;
+    return len > 0 ? 0 : HPE_USER;
+}
+
 const llhttp_settings_t tc__http1_body_settings = {
     .on_body = on_body,
+    .on_chunk_extension_name = on_extension_name,
+    .on_chunk_extension_name_complete = on_extension_end,
+    .on_chunk_extension_value = on_extension_value,
+    .on_chunk_extension_value_complete = on_extension_end,
     .on_chunk_header = on_chunk_header,
     .on_message_complete = tc__http1_on_message_complete,
 };

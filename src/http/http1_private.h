@@ -43,11 +43,13 @@ typedef struct {
     /* the body */
     tc_bytes_t chunk;
     uint64_t body_limit, body_len;
-    uint64_t framing_len; /* spent of the budget for chunk extensions and trailers */
-    uint64_t line_len;    /* raw bytes since the last chunk line, data aside */
+    uint64_t framing_len;   /* spent of the budget for chunk extensions and trailers */
+    uint64_t line_len;      /* raw bytes since the last chunk line, data aside */
+    uint64_t extension_len; /* bytes so far of the name or value of a chunk extension */
     tc__gathered_t trailers;
     uint64_t rate_since, rate_from; /* when its rate was looked at, and body_len then; our own pauses are taken out */
     uint64_t waiting_since;
+    bool extension_quoted;            /* that value is a quoted string */
     bool chunk_line_done, last_chunk; /* a chunk line is behind the parser; it is the last one's */
     bool head_done, complete, expects_continue, keep_alive;
     bool waiting; /* the delegate said TC_DETACH: nothing is given to it before it resumes */
