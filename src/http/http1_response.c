@@ -317,8 +317,18 @@ static int send_in_parts(tc__http1connection_t *connection, const tc__response_h
     return send_body(connection, body, count, len, last);
 }
 
+/* @return what is queued, if the client's progress is measured by it */
+static size_t begin_output(tc__http1connection_t *connection) {
+    tc__iostream_cork(connection->stream);
+    return connection->unacked > 0 ? tc__iostream_queued(connection->stream) : 0;
+}
+
 /* After output: the exchange goes on, is answered, or is lost. */
-static int settle(tc__http1connection_t *connection, int err, bool last) {
+static int settle(tc__http1connection_t *connection, size_t before, int err, bool last) {
+    if (before > 0) { /* what is added is not what the client did not take */
+        size_t after = tc__iostream_queued(connection->stream);
+        connection->unacked += after > before ? after - before : 0;
+    }
     tc__iostream_uncork(connection->stream);
     if (err == 0 && tc_iostream_closed(connection->stream))
         err = TC_ECLOSED; /* the send failed: this answer is with nobody */
@@ -348,7 +358,7 @@ static int respond(tc__exchange_t *exchange, const tc__response_head_t *head, co
         return TC_EALREADY;
     }
     message->responded = true;
-    tc__iostream_cork(connection->stream);
+    size_t before = begin_output(connection);
     int err = frame(connection, head, len, last, &with_length);
     if (err == 0 && last && !message->bodiless)
         err = send_whole(connection, head, body, count, len, with_length);
@@ -358,7 +368,7 @@ static int respond(tc__exchange_t *exchange, const tc__response_head_t *head, co
         err = send_in_parts(connection, head, body, count, len, with_length, last);
     else if (err < 0)
         release(body, count);
-    return settle(connection, err, last);
+    return settle(connection, before, err, last);
 }
 
 static int early_hints(tc__exchange_t *exchange, tc_bytes_t link) {
@@ -372,8 +382,8 @@ static int early_hints(tc__exchange_t *exchange, tc_bytes_t link) {
         { link, NULL, NULL },
         { tc_str("\r\n\r\n"), NULL, NULL },
     };
-    tc__iostream_cork(connection->stream);
-    return settle(connection, tc__iostream_sendv(connection->stream, segments, 3), false);
+    size_t before = begin_output(connection);
+    return settle(connection, before, tc__iostream_sendv(connection->stream, segments, 3), false);
 }
 
 static int write_more(tc__exchange_t *exchange, const tc__segment_t *body, size_t count, bool last) {
@@ -383,13 +393,9 @@ static int write_more(tc__exchange_t *exchange, const tc__segment_t *body, size_
         release(body, count);
         return TC_EALREADY;
     }
-    tc__iostream_cork(connection->stream);
-    size_t before = tc__iostream_queued(connection->stream);
+    size_t before = begin_output(connection);
     int err = send_body(connection, body, count, total_len(body, count), last);
-    size_t after = tc__iostream_queued(connection->stream);
-    if (connection->unacked > 0 && after > before)
-        connection->unacked += after - before; /* what is added is not what the client did not take */
-    return settle(connection, err, last);
+    return settle(connection, before, err, last);
 }
 
 static void abort_exchange(tc__exchange_t *exchange) {

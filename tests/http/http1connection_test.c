@@ -571,6 +571,35 @@ static void a_client_far_behind_a_faster_handler_is_cut(void **state) {
     assert_string_equal(noted(), "left finish:cut");
 }
 
+static int a_lot_later(tc_request_t *req, tc_future_t *future, void *arg) {
+    (void)future, (void)arg;
+    return a_lot(req);
+}
+
+static int hint_later(tc_request_t *req, tc_future_t *future, void *arg) {
+    (void)future, (void)arg;
+    TC_TRY(tc_early_hints(req, "</style.css>; rel=preload"));
+    return tc_then(req, tc_sleep(tc_loop(req), 5000), a_lot_later, NULL);
+}
+
+static int begin_hinting(tc_request_t *req) {
+    return tc_then(req, tc_sleep(tc_loop(req), 1000), hint_later, NULL);
+}
+
+static void what_is_behind_hints_that_wait_is_no_debt_of_the_client(void **state) {
+    (void)state;
+    serve(&(tc_request_handler_t){ .get = begin_hinting, NOTED }, NULL);
+    peer_t *peer = connect_slow_peer(10);
+    say(peer, "GET / HTTP/1.1\r\n" HEAD);
+    let_pass(6000);
+    tc__memory_set_window(peer->server_end, 5000);
+    for (int i = 0; i < 300; i++) {
+        let_pass(1000);
+        take(peer, 2048);
+    }
+    assert_string_equal(noted(), "");
+}
+
 static void without_a_write_timeout_nobody_is_cut(void **state) {
     (void)state;
     serve(&lavish, &(tc_httpserver_options_t){ .write_timeout_ms = TC_FOREVER });
@@ -946,6 +975,7 @@ int main(void) {
         TEST_SERVER(a_client_that_keeps_up_with_events_is_never_cut),
         TEST_SERVER(a_client_behind_a_faster_handler_is_not_cut),
         TEST_SERVER(a_client_far_behind_a_faster_handler_is_cut),
+        TEST_SERVER(what_is_behind_hints_that_wait_is_no_debt_of_the_client),
         TEST_SERVER(without_a_write_timeout_nobody_is_cut),
         TEST_SERVER(a_client_that_takes_nothing_is_cut_in_every_state),
         TEST_SERVER(a_client_that_goes_on_sending_is_closed_after_two_seconds),
