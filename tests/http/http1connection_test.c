@@ -673,6 +673,83 @@ static void a_client_that_takes_nothing_is_cut_in_every_state(void **state) {
     assert_logged("400");
 }
 
+/* ---- Memory ---- */
+
+enum { STREAMED = 3000000, STREAMED_PIECE = 10000, STREAMED_MARK = 100000 };
+
+static size_t streamed, most_queued;
+
+static int stream_on(tc_request_t *req, tc_future_t *drained, void *arg) {
+    static const char piece[STREAMED_PIECE];
+    if (drained)
+        TC_TRY(tc_future_status(drained));
+    while (streamed < STREAMED) {
+        streamed += sizeof(piece);
+        tc_write_borrowed(req, tc_bytes(piece, sizeof(piece)));
+        TC_TRY(tc_flush(req));
+        size_t queued = tc__iostream_queued(peers[0].server_end);
+        most_queued = queued > most_queued ? queued : most_queued;
+        if (!tc_writable(req))
+            return tc_then(req, tc_drained(req), stream_on, arg);
+    }
+    return 0;
+}
+
+static int begin_streaming(tc_request_t *req) {
+    return stream_on(req, NULL, NULL);
+}
+
+static void what_is_streamed_to_a_slow_client_is_queued_up_to_the_mark(void **state) {
+    (void)state;
+    streamed = most_queued = 0;
+    serve(&(tc_request_handler_t){ .get = begin_streaming, NOTED },
+          &(tc_httpserver_options_t){ .output_mark = STREAMED_MARK });
+    peer_t *peer = connect_slow_peer(5000);
+    say(peer, "GET / HTTP/1.1\r\n" HEAD);
+    while (peer->total < STREAMED) {
+        size_t before = peer->total;
+        let_pass(1000);
+        take(peer, 5000);
+        assert_int_equal(peer->total, before + 5000);
+    }
+    assert_int_equal(streamed, STREAMED);
+    assert_true(most_queued > STREAMED_MARK);
+    assert_true(most_queued <= STREAMED_MARK + STREAMED_PIECE + 1000);
+    tc__iostream_resume(peer->stream);
+    let_pass(0);
+    assert_string_equal(noted(), "finish:sent");
+}
+
+static size_t body_seen;
+
+static int take_chunk_and_wait(tc_request_t *req, tc_bytes_t chunk) {
+    body_seen += chunk.len;
+    token = tc_defer(req);
+    return TC_DETACH;
+}
+
+static void a_body_is_not_read_while_its_handler_is_busy(void **state) {
+    enum { BODY = 1000000, WINDOW = 20000 };
+    static const char body[BODY];
+    (void)state;
+    body_seen = 0;
+    serve(&(tc_request_handler_t){ .body = TC_BODY_STREAM, .data_received = take_chunk_and_wait, .post = hello, NOTED },
+          NULL);
+    peer_t *peer = connect_peer();
+    tc__memory_set_window(peer->stream, WINDOW);
+    say(peer, "POST / HTTP/1.1\r\nContent-Length: 1000000\r\n" HEAD);
+    say_bytes(peer, body, sizeof(body));
+    while (body_seen < BODY) {
+        let_pass(100000);
+        assert_int_equal(peer->len, 0);
+        size_t with_the_handler = body_seen, in_the_system = tc__iostream_unacked(peer->stream);
+        assert_true(in_the_system >= BODY - with_the_handler - WINDOW); /* what was read but not given */
+        release_token(go_on);
+    }
+    release_token(go_on);
+    assert_string_equal(noted(), "hello finish:sent");
+}
+
 /* ---- Lingering ---- */
 
 static int forbid(tc_request_t *req) {
@@ -978,6 +1055,8 @@ int main(void) {
         TEST_SERVER(what_is_behind_hints_that_wait_is_no_debt_of_the_client),
         TEST_SERVER(without_a_write_timeout_nobody_is_cut),
         TEST_SERVER(a_client_that_takes_nothing_is_cut_in_every_state),
+        TEST_SERVER(what_is_streamed_to_a_slow_client_is_queued_up_to_the_mark),
+        TEST_SERVER(a_body_is_not_read_while_its_handler_is_busy),
         TEST_SERVER(a_client_that_goes_on_sending_is_closed_after_two_seconds),
         TEST_SERVER(a_body_that_was_to_be_read_over_has_its_time_too),
         TEST_SERVER(a_client_that_sends_too_much_is_closed_at_once),
