@@ -251,6 +251,10 @@ static int tell(tc_request_t *req) {
                      tc_http_version(req));
 }
 
+static int client(tc_request_t *req) {
+    return tc_writef(req, "client=%s %s", tc_remote_ip(req), tc_protocol(req));
+}
+
 static int cookies(tc_request_t *req) {
     return tc_writef(req, "a=%s b=%s", tc_get_cookie(req, "a", "(none)"), tc_get_cookie(req, "b", "(none)"));
 }
@@ -320,6 +324,50 @@ static int no_content_with_length(tc_request_t *req) {
     tc_set_header(req, "Content-Length", "0");
     tc_set_header(req, "Transfer-Encoding", "chunked");
     return 0;
+}
+
+static int no_content_with_body(tc_request_t *req) {
+    tc_set_status(req, 204);
+    return tc_write(req, "something");
+}
+
+static int not_modified_with_length(tc_request_t *req) {
+    tc_set_status(req, 304);
+    tc_set_header(req, "Content-Length", "5");
+    return 0;
+}
+
+static int error_without_page(tc_request_t *req) {
+    return tc_http_error(req, 204, NULL);
+}
+
+static int switch_protocols(tc_request_t *req) {
+    tc_set_status(req, 101);
+    return tc_finish(req);
+}
+
+static int finish_twice(tc_request_t *req) {
+    tc_write(req, "once");
+    tc_finish(req);
+    tc_write(req, "more");
+    return tc_finish(req);
+}
+
+static int split_header(tc_request_t *req) {
+    tc_set_header(req, "X-Test", "a\r\nX-Evil: 1");
+    return tc_write(req, "hello");
+}
+
+static int split_location(tc_request_t *req) {
+    return tc_redirect(req, "/x\r\nX-Evil: 1", 302);
+}
+
+static int redirect(tc_request_t *req) {
+    return tc_redirect(req, tc_get_argument(req, "to", "/"), 302);
+}
+
+static int show_error(tc_request_t *req) {
+    return tc_http_error(req, 404, tc_get_argument(req, "q", ""));
 }
 
 static int not_modified(tc_request_t *req) {
@@ -446,6 +494,7 @@ tc_application_t *wire_application(void) {
         { "/echo", { .any = echo } },
         { "/tell", { .any = tell } },
         { "/tell/{rest:*}", { .any = tell } },
+        { "/client", { .get = client } },
         { "/cookies", { .get = cookies } },
         { "/streamed", { .body = TC_BODY_STREAM, .data_received = echo_chunk, .post = nothing } },
         { "/small", { .max_body_size = 10, .post = echo } },
@@ -464,6 +513,16 @@ tc_application_t *wire_application(void) {
         { "/fail", { .any = fail_at_once } },
         { "/204", { .any = no_content } },
         { "/204_with_length", { .any = no_content_with_length } },
+        { "/204_with_body", { .any = no_content_with_body } },
+        { "/304_with_length", { .any = not_modified_with_length } },
+        { "/error_204", { .any = error_without_page } },
+        { "/101", { .any = switch_protocols } },
+        { "/finish_twice", { .any = finish_twice } },
+        { "/split_header", { .any = split_header } },
+        { "/split_location", { .any = split_location } },
+        { "/redirect", { .any = redirect } },
+        { "/show_error", { .any = show_error } },
+        { "/roomy", { .max_body_size = 1000, .post = echo } },
         { "/304", { .any = not_modified } },
         { "/close", { .any = close_after } },
         { "/own_framing", { .any = own_framing } },
