@@ -381,9 +381,7 @@ static void on_refuse(void *self, int status, const char *why) {
     tc_request_t *req = self;
     tc__request_enter(req);
     req->detached = false;
-    req->error_message = why;
-    req->error_status = status;
-    tc__request_fail(req, status);
+    tc__request_refuse(req, status, why);
     tc__request_leave(req);
 }
 

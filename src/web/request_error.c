@@ -135,6 +135,15 @@ static void log_http_error(const tc_request_t *req, int status) {
                         req->in->method, req->in->uri, tc_remote_ip(req), req->error_message);
 }
 
+void tc__request_refuse(tc_request_t *req, int status, const char *why) {
+    if (req->finished)
+        return;
+    req->error_message = why;
+    req->error_status = status;
+    log_http_error(req, status);
+    tc__request_send_error(req, status);
+}
+
 void tc__request_fail(tc_request_t *req, int outcome) {
     if (req->finished)
         return;

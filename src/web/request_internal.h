@@ -134,6 +134,8 @@ void tc__request_parse_form(tc_request_t *req);
 /* ---- request_error.c ---- */
 extern tc__log_limit_t tc__http_error_limit; /* of the lines about 400 to 599; tests set it back */
 void tc__request_fail(tc_request_t *req, int outcome);
+/* The client broke a rule or a limit: not the handler's failure, even where it is too late for a page. */
+void tc__request_refuse(tc_request_t *req, int status, const char *why);
 void tc__request_send_error(tc_request_t *req, int status);
 
 /* ---- request_output.c ---- */

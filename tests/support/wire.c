@@ -239,6 +239,12 @@ static int echo_chunk(tc_request_t *req, tc_bytes_t chunk) {
     return tc_write_bytes(req, chunk);
 }
 
+/* The answer begins before the body. */
+static int begin_answer(tc_request_t *req) {
+    TC_TRY(tc_write(req, "begun"));
+    return tc_flush(req);
+}
+
 static int nothing(tc_request_t *req) {
     (void)req;
     return 0;
@@ -497,6 +503,12 @@ tc_application_t *wire_application(void) {
         { "/client", { .get = client } },
         { "/cookies", { .get = cookies } },
         { "/streamed", { .body = TC_BODY_STREAM, .data_received = echo_chunk, .post = nothing } },
+        { "/at_once",
+          { .max_body_size = 10,
+            .body = TC_BODY_STREAM,
+            .prepare = begin_answer,
+            .data_received = echo_chunk,
+            .post = nothing } },
         { "/small", { .max_body_size = 10, .post = echo } },
         { "/small_streamed",
           { .max_body_size = 10, .body = TC_BODY_STREAM, .data_received = echo_chunk, .post = nothing } },

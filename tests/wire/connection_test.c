@@ -270,6 +270,20 @@ static const wire_case_t cases[] = {
          "POST /small_streamed HTTP/1.1\r\n" HOST
          "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n",
          "413", WIRE_CLOSED, .core = true),
+    CASE("an answer may begin before the body is complete", "RFC 9112 §9.5",
+         "POST /at_once HTTP/1.1\r\n" HOST
+         "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n5\r\nworld\r\n0\r\n\r\n" NEXT,
+         "200", WIRE_CLOSED, .has = "\r\n\r\n5\r\nbegun\r\na\r\nhelloworld\r\n0\r\n\r\n"),
+    CASE("a body that proves too large after its answer began cuts it", "RFC 9112 §8",
+         "POST /at_once HTTP/1.1\r\n" HOST
+         "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n" NEXT,
+         "", WIRE_CUT, .has_not = "\r\n0\r\n"),
+    CASE("a body that proves bad after its answer began cuts it", "RFC 9112 §8",
+         "POST /at_once HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nx\r\n" NEXT, "", WIRE_CUT,
+         .has_not = "\r\n0\r\n"),
+    CASE("a trailer that proves bad after its answer began cuts it", "RFC 9112 §8",
+         "POST /at_once HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nHost: b\r\n\r\n" NEXT,
+         "", WIRE_CUT, .has_not = "\r\n0\r\n"),
     CASE("a body where none is wanted is refused", "RFC 9110 §15.5.14",
          "POST /no_body HTTP/1.1\r\n" HOST "Content-Length: 1\r\n\r\nx", "413", WIRE_CLOSED),
     CASE("chunks where none are wanted are refused", "RFC 9110 §15.5.14",
