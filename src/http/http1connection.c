@@ -381,13 +381,16 @@ static size_t on_data(tc_iostream_t *stream, void *self, tc_bytes_t bytes) {
     return used;
 }
 
+/* Who has the whole request is told. Else what is missing may stand before the FIN, unread. */
 static void on_hangup(tc_iostream_t *stream, void *self) {
     (void)stream;
     tc__http1connection_t *connection = self;
     tc__http1_message_t *message = connection->message;
     connection->hangup = true;
-    bool complete = message && (message->complete || (message->events & TC__EVENT_END));
-    if (complete && connection->exchange.delegate && !message->answered && !connection->told_hangup) {
+    if (!connection->exchange.delegate || message->answered || connection->told_hangup)
+        return;
+    if (message->complete || (message->events & TC__EVENT_END) ||
+        message->body_len == message->request->content_length) {
         connection->told_hangup = true;
         connection->exchange.delegate->client_left(connection->exchange.self);
     }

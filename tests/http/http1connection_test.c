@@ -145,7 +145,7 @@ static void note_close(tc_request_t *req) {
 
 static void note_finish(tc_request_t *req, int err) {
     (void)req;
-    note("finish:%s", err == 0 ? "sent" : err == TC_ETIMEDOUT ? "late" : "cut");
+    note("finish:%s", err == 0 ? "sent" : err == TC_ETIMEDOUT ? "late" : err == TC_ECLOSED ? "cut" : tc_strerror(err));
 }
 
 static int hello(tc_request_t *req) {
@@ -950,6 +950,51 @@ static void a_send_that_fails_ends_the_connection(void **state) {
     assert_int_equal(tc_httpserver_connections(server), 0);
 }
 
+/* ---- Handlers that fail midway ---- */
+
+static int flush_and_wait(tc_request_t *req) {
+    const char *length = tc_header(req, "X-Length");
+    if (length)
+        tc_set_header(req, "Content-Length", length);
+    tc_write(req, "one");
+    TC_TRY(tc_flush(req));
+    return wait_for_token(req);
+}
+
+static int fail_now(tc_request_t *req, void *arg) {
+    (void)req, (void)arg;
+    return TC_EINVAL;
+}
+
+static void a_handler_that_fails_midway_resets_its_connection(void **state) {
+    static const char *const texts[] = {
+        "GET / HTTP/1.1\r\n" HEAD,                                           /* in chunks */
+        "GET / HTTP/1.1\r\nX-Length: 4\r\n" HEAD, "GET / HTTP/1.0\r\n" HEAD, /* to the end of the connection */
+    };
+    (void)state;
+    serve(&(tc_request_handler_t){ .get = flush_and_wait, .timeout_ms = 5000, NOTED }, NULL);
+    for (size_t i = 0; i < 2 * COUNT(texts); i++) {
+        bool late = i % 2; /* it fails, or its time is over */
+        peer_t *peer = connect_peer();
+        say(peer, texts[i / 2]);
+        assert_heard(peer, "one");
+        size_t len = peer->len;
+        if (late) {
+            let_pass(5000);
+            tc_deferred_unref(token);
+            let_pass(0);
+        } else {
+            release_token(fail_now);
+        }
+        assert_string_equal(noted(), late ? "wait finish:late" : "wait finish:cut");
+        assert_true(peer->closed);
+        assert_int_equal(peer->err, UV_ECONNRESET);
+        assert_false(peer->eof);
+        assert_int_equal(peer->len, len);
+        assert_int_equal(atomic_exchange(&logged.count, 0), late ? 2 : 1); /* why, and that it is cut */
+    }
+}
+
 /* ---- The server's end inside its own callbacks ---- */
 
 static void free_server(tc_request_t *req, int err) {
@@ -1069,6 +1114,7 @@ int main(void) {
         TEST_SERVER(a_reset_ends_a_connection_in_every_state),
         TEST_SERVER(a_reset_while_an_answer_is_queued_is_told),
         TEST_SERVER(a_send_that_fails_ends_the_connection),
+        TEST_SERVER(a_handler_that_fails_midway_resets_its_connection),
         TEST_SERVER(a_server_freed_in_on_finish_handles_nothing_more),
         TEST_SERVER(a_server_freed_in_a_handler_handles_nothing_more),
         TEST_SERVER(an_answer_dropped_with_its_server_was_not_sent),
