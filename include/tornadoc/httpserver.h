@@ -28,7 +28,8 @@ typedef struct {
     size_t output_mark;      /**< above it tc_writable is false; default 1 MiB */
     size_t max_connections;  /**< with requests that outlive theirs; then accepting pauses; default from
                                   RLIMIT_NOFILE, less a reserve */
-    uint64_t idle_timeout_ms;   /**< between two requests of a connection; default 75,000 */
+    size_t max_requests_per_connection; /**< the last answer says `Connection: close`; default TC_UNLIMITED */
+    uint64_t idle_timeout_ms;           /**< between two requests of a connection; default 75,000 */
     uint64_t header_timeout_ms; /**< from the first byte to the complete header block, then 408; a new connection that
                                      stays silent as long is closed; default 20,000 */
     uint64_t body_timeout_ms;   /**< without a byte of the body, or with less than one per millisecond; default 30,000;
@@ -65,7 +66,8 @@ TC_EXTERN void tc_httpserver_stop(tc_httpserver_t *server);
 
 typedef void (*tc_httpserver_cb)(tc_httpserver_t *server, int err, void *user_data);
 /**
- * Stop accepting, close idle connections, let what runs end with `Connection: close`, cut the rest at the deadline;
+ * Stop accepting, close idle connections, let what runs end with `Connection: close` (and give the client half a second
+ * to end as well, lest what it sent meanwhile resets the connection under its answer), cut the rest at the deadline;
  * then call `cb` (or NULL) on the loop: 0, or TC_ETIMEDOUT if something was cut. A second drain only moves the deadline
  * nearer; its `cb` is called as well. Once the server is freed, no `cb` runs any more.
  *

@@ -74,13 +74,14 @@ struct tc__http1connection {
                        Lingering: bytes still accepted */
     tc__address_t peer;
     uint8_t state;
-    uint8_t skipped;  /* empty lines' bytes before a request … */
-    bool after_cr;    /* … of which the last is CR */
-    uint8_t holds;    /* frames on the stack that still need it, whatever their callees do */
-    bool feeding;     /* bytes are being parsed, further up the stack */
-    bool hangup, eof; /* FIN was noticed; all before it was given to us */
-    bool told_hangup; /* the delegate knows */
-    bool watching;    /* output is pending, and `deadline` the next look at it */
+    uint8_t holds;            /* frames on the stack that still need it, whatever their callees do */
+    uint8_t skipped;          /* empty lines' bytes before a request … */
+    bool after_cr : 1;        /* … of which the last is CR */
+    bool feeding : 1;         /* bytes are being parsed, further up the stack */
+    bool hangup : 1, eof : 1; /* FIN was noticed; all before it was given to us */
+    bool told_hangup : 1;     /* the delegate knows */
+    bool watching : 1;        /* output is pending, and `deadline` the next look at it */
+    uint32_t requests;        /* that were answered */
 };
 
 /* What the connections of a loop share. */

@@ -209,7 +209,7 @@ static bool may_persist(const tc__http1connection_t *connection, const tc__respo
     bool says_close = tc__headers_has(head->headers, TC__HEADER_CONNECTION) &&
                       tc__headers_list_has(head->headers, TC__HEADER_CONNECTION, "close");
     return message->keep_alive && (message->complete || rest_is_small(message)) && !params->no_keep_alive &&
-           !params->draining && !says_close;
+           !params->draining && !says_close && connection->requests < params->max_requests;
 }
 
 /* The Content-Length that the handler set: 0, or TC_EINVAL for several, or one that is no number. */
@@ -358,6 +358,7 @@ static int respond(tc__exchange_t *exchange, const tc__response_head_t *head, co
         return TC_EALREADY;
     }
     message->responded = true;
+    connection->requests++;
     size_t before = begin_output(connection);
     int err = frame(connection, head, len, last, &with_length);
     if (err == 0 && last && !message->bodiless)

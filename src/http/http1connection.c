@@ -15,8 +15,9 @@
  * While output is pending, the deadline is the next look at how far the client is behind with it, in every state but
  * HEAD; `watching` says so.
  *
- * Ways to end. CLOSING: the client had its answer and asked for no more. LINGER: it may still be sending, and a close
- * would reset the connection under the answer; so we send FIN, throw away what comes, within bounds, and close then.
+ * Ways to end. CLOSING: the client had its answer and asked for no more. LINGER: it may still be sending, for there is
+ * more of its request, or it was we who made this answer the last, and a close would reset the connection under it
+ * (RFC 9112 section 9.6); so we send FIN, throw away what comes, within bounds, and close then.
  */
 #include "http/http1connection_internal.h"
 
@@ -29,8 +30,9 @@
 enum {
     LINGER_BYTES = 256 * 1024,
     LINGER_MS = 2000,
-    FREE_STEPS = 2, /* of the parser; those behind them in one turn of the loop share … */
-    TURN_US = 200   /* … that much time, then other connections get theirs */
+    LINGER_DRAINING_MS = 500, /* enough for the client's FIN to come back */
+    FREE_STEPS = 2,           /* of the parser; those behind them in one turn of the loop share … */
+    TURN_US = 200             /* … that much time, then other connections get theirs */
 };
 
 /* ---- Deadlines ---- */
@@ -49,6 +51,12 @@ void tc__http1_set_deadline(tc__http1connection_t *connection, uint64_t delay_ms
     connection->deadline = delay_ms < TC_FOREVER - now ? now + delay_ms : TC_FOREVER - 1;
     if (!tc__timer_active(&connection->timer) || connection->timer.when_ms > connection->deadline)
         tc__timer_start(loop, &connection->timer, connection->deadline);
+}
+
+/* The deadline in that time, unless it is sooner. */
+static void hurry(tc__http1connection_t *connection, uint64_t delay_ms) {
+    if (connection->deadline > tc__ioloop_now(tc__http1_loop(connection)) + delay_ms)
+        tc__http1_set_deadline(connection, delay_ms);
 }
 
 /* A look is a system call: output that is pending for a moment only is spared the first. */
@@ -110,7 +118,7 @@ void tc__http1_enter(tc__http1connection_t *connection, tc__http1_state_t state)
             begin_watching(connection);
         } else {
             connection->unacked = LINGER_BYTES;
-            tc__http1_set_deadline(connection, LINGER_MS);
+            tc__http1_set_deadline(connection, params->draining ? LINGER_DRAINING_MS : LINGER_MS);
         }
         break;
     case TC__HTTP1_FLUSH:
@@ -216,7 +224,8 @@ static void end_exchange(tc__http1connection_t *connection, int err) {
 
 /* The answer is with the system. */
 static void next_request(tc__http1connection_t *connection) {
-    bool persist = connection->message->persist, complete = connection->message->complete;
+    bool persist = connection->message->persist;
+    bool more_may_come = !connection->message->complete || connection->message->keep_alive;
     tc__http1_hold(connection);
     end_exchange(connection, 0);
     if (connection->state >= TC__HTTP1_CLOSING) { /* cut by what was told */
@@ -224,7 +233,7 @@ static void next_request(tc__http1connection_t *connection) {
         return;
     }
     if (!persist || connection->params->draining) {
-        tc__http1_close(connection, !complete || tc__iostream_kept(connection->stream) > 0);
+        tc__http1_close(connection, more_may_come || tc__iostream_kept(connection->stream) > 0);
     } else {
         tc__http1_enter(connection, TC__HTTP1_IDLE);
         if (!connection->feeding) {
@@ -316,7 +325,7 @@ void tc__http1_continue(tc__http1connection_t *connection) {
     tc__http1_hold(connection);
     feed(connection, "", "");
     end_feeding(connection, tc__iostream_kept(connection->stream) > 0);
-    if (can_parse(connection)) {
+    if (can_parse(connection) || connection->state == TC__HTTP1_LINGER) {
         tc__iostream_resume(connection->stream);
         check_eof(connection, tc__iostream_kept(connection->stream) > 0);
     }
@@ -506,6 +515,8 @@ tc__http1connection_t *tc__http1connection_from_node(tc__list_t *node) {
 void tc__http1connection_drain(tc__http1connection_t *connection) {
     if (connection->state == TC__HTTP1_IDLE)
         tc__http1_close(connection, false);
+    else if (connection->state == TC__HTTP1_LINGER && !output_pending(connection))
+        hurry(connection, LINGER_DRAINING_MS);
 }
 
 void tc__http1connection_abort(tc__http1connection_t *connection) {

@@ -13,6 +13,7 @@ typedef struct tc__http1connection tc__http1connection_t;
 typedef struct {
     size_t max_request_line, max_header_size, max_header_count, max_body_size, max_trailer_size, output_mark;
     uint64_t idle_timeout_ms, header_timeout_ms, body_timeout_ms, write_timeout_ms;
+    uint64_t max_requests; /* of a connection */
     bool no_keep_alive;
     const tc__cidrs_t *proxies; /* whose connections begin with a PROXY header, all of them; NULL: none does */
     const tc__cidrs_t *trusted; /* the proxies that are believed; NULL: none */
@@ -39,7 +40,8 @@ void tc__http1connection_start(tc__http1connection_t *connection);
 
 tc__http1connection_t *tc__http1connection_from_node(tc__list_t *node);
 
-/* The params say `draining` now: close it if it is idle. It may be gone after this. */
+/* The params say `draining` now: close it if it is idle, soon if it only waits for the client's FIN. It may be gone
+ * after this. */
 void tc__http1connection_drain(tc__http1connection_t *connection);
 
 /* Cut it. It is gone after this, unless one of its callbacks is on the stack. */
