@@ -239,6 +239,33 @@ static int on_chunk(tc_request_t *req, tc_bytes_t chunk) {
     return 0;
 }
 
+/* What a handler does for each byte of its path. */
+static int write_each(tc_request_t *req) {
+    for (const char *at = tc_path(req); *at; at++)
+        tc_write(req, "a piece\n");
+    return 0;
+}
+
+static int borrow_each(tc_request_t *req) {
+    for (const char *at = tc_path(req); *at; at++)
+        tc_write_borrowed(req, tc_str("a piece\n"));
+    return 0;
+}
+
+static int flush_each(tc_request_t *req) {
+    for (const char *at = tc_path(req); *at; at++) {
+        tc_write(req, "a piece\n");
+        tc_flush(req);
+    }
+    return 0;
+}
+
+static int add_header_each(tc_request_t *req) {
+    for (const char *at = tc_path(req); *at; at++)
+        tc_add_header(req, "X-Piece", "value");
+    return 0;
+}
+
 static void start(void) {
     tc_application_t *app = tc_application_new(&(tc_application_options_t){ .max_arguments = TC_UNLIMITED });
     tc_application_add(app, "/", &(tc_request_handler_t){ .any = answer }, NULL);
@@ -248,6 +275,10 @@ static void start(void) {
     tc_application_add(app, "/stream",
                        &(tc_request_handler_t){ .body = TC_BODY_STREAM, .data_received = on_chunk, .post = answer },
                        NULL);
+    tc_application_add(app, "/write/{path:*}", &(tc_request_handler_t){ .get = write_each }, NULL);
+    tc_application_add(app, "/borrow/{path:*}", &(tc_request_handler_t){ .get = borrow_each }, NULL);
+    tc_application_add(app, "/flush/{path:*}", &(tc_request_handler_t){ .get = flush_each }, NULL);
+    tc_application_add(app, "/header/{path:*}", &(tc_request_handler_t){ .get = add_header_each }, NULL);
     const tc_httpserver_options_t options = { .max_request_line = TC_UNLIMITED,
                                               .max_header_size = TC_UNLIMITED,
                                               .max_header_count = TC_UNLIMITED,
@@ -265,9 +296,10 @@ static void stop(void) {
     tc_ioloop_free(loop);
 }
 
-/* The client's end. */
+/* The client's end of a connection. */
 typedef struct {
-    size_t received, answers;
+    tc_iostream_t *stream;
+    size_t received;
     int status; /* of the first answer */
 } client_t;
 
@@ -291,43 +323,86 @@ static void on_closed(tc_iostream_t *stream, void *self, int err) {
     (void)err;
 }
 
-/* What a server answers to a connection that begins with `head` and goes on with `text`, in pieces. */
-static int ask(tc_bytes_t head, tc_bytes_t text, size_t piece) {
+static void connect_client(client_t *client) {
     static const tc__stream_sink_t sink = { on_data, on_nothing, on_nothing, on_nothing, on_closed };
-    client_t client = { 0 };
-    tc_iostream_t *here, *there;
+    tc_iostream_t *there;
     tc__address_t peer = { .family = AF_INET, .bytes = { 127, 0, 0, 1 } };
-    MUST(tc_iostream_pair(&here, &there, loop, NULL) == 0);
-    tc__iostream_set_sink(here, &sink, &client);
-    tc__iostream_resume(here);
+    *client = (client_t){ 0 };
+    MUST(tc_iostream_pair(&client->stream, &there, loop, NULL) == 0);
+    tc__iostream_set_sink(client->stream, &sink, client);
+    tc__iostream_resume(client->stream);
     MUST(tc__httpserver_add_stream(server, there, &peer) == 0);
-    if (head.len > 0)
-        tc_iostream_write(here, head, NULL, NULL);
+}
+
+static void send_pieces(client_t *client, tc_bytes_t text, size_t piece) {
     while (text.len > 0) {
         size_t len = piece < text.len ? piece : text.len;
-        tc_iostream_write(here, tc_bytes(text.data, len), NULL, NULL);
+        tc_iostream_write(client->stream, tc_bytes(text.data, len), NULL, NULL);
         tc__ioloop_advance(loop, 0);
         text = tc_bytes(text.data + len, text.len - len);
     }
-    tc_iostream_close(here);
+}
+
+/* All answers are awaited; the status of the first. */
+static int disconnect_client(client_t *client) {
+    size_t before;
+    do {
+        before = client->received;
+        tc__ioloop_advance(loop, 0);
+    } while (client->received != before);
+    tc_iostream_close(client->stream);
     tc__ioloop_advance(loop, 0);
-    return client.status;
+    return client->status;
 }
 
 static int connection(tc_bytes_t text) {
-    return ask(tc_bytes(NULL, 0), text, SIZE_MAX);
+    client_t client;
+    connect_client(&client);
+    send_pieces(&client, text, SIZE_MAX);
+    return disconnect_client(&client);
 }
 
 static int connection_bytes(tc_bytes_t text) {
-    return ask(tc_bytes(NULL, 0), text, 1);
+    client_t client;
+    connect_client(&client);
+    send_pieces(&client, text, 1);
+    return disconnect_client(&client);
+}
+
+/* The answer does not go out at once. */
+static int connection_slow(tc_bytes_t text) {
+    client_t client;
+    connect_client(&client);
+    tc__memory_set_window(client.stream, 1000);
+    send_pieces(&client, text, SIZE_MAX);
+    return disconnect_client(&client);
+}
+
+/* One for each byte of the text, all open at once. */
+static int connections(tc_bytes_t text) {
+    client_t *clients = calloc(text.len, sizeof *clients);
+    int status = 0;
+    MUST(clients != NULL);
+    for (size_t i = 0; i < text.len; i++) {
+        connect_client(&clients[i]);
+        send_pieces(&clients[i], tc_str("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), SIZE_MAX);
+    }
+    for (size_t i = 0; i < text.len; i++)
+        status = disconnect_client(&clients[i]);
+    free(clients);
+    return status;
 }
 
 static int post(const char *path, const char *type, tc_bytes_t body) {
+    client_t client;
     char head[200];
     int len = snprintf(head, sizeof head,
                        "POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nContent-Length: %zu\r\n\r\n", path, type,
                        body.len);
-    return ask(tc_bytes(head, (size_t)len), body, SIZE_MAX);
+    connect_client(&client);
+    send_pieces(&client, tc_bytes(head, (size_t)len), SIZE_MAX);
+    send_pieces(&client, body, SIZE_MAX);
+    return disconnect_client(&client);
 }
 
 static int json_body(tc_bytes_t text) {
@@ -426,6 +501,10 @@ static const struct {
     { "head", connection_bytes, "a huge target, byte by byte", "GET /", "a", " HTTP/1.1\r\nHost: x\r\n\r\n", 3000,
       404 },
     { "head", connection_bytes, "a huge method, byte by byte", "", "A", " / HTTP/1.1\r\nHost: x\r\n\r\n", 3000, 501 },
+    { "head", connection, "a huge host", "GET / HTTP/1.1\r\nHost: ", "a.", "a\r\n\r\n", 30000, 200 },
+    { "head", connection, "a huge absolute target", "GET http://", "a.", "a/ HTTP/1.1\r\nHost: x\r\n\r\n", 30000, 200 },
+    { "head", connection, "zeros before a length", GET "Content-Length: ", "0", "\r\n\r\n", 30000, 200 },
+    { "requests", connections, "connections at once", "", ".", "", 200, 200 },
     { "requests", connection, "pipelined", "", GET "\r\n", "", 300, 200 },
     { "requests", connection, "pipelined bodies", "", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\na=b&", "",
       300, 200 },
@@ -440,6 +519,16 @@ static const struct {
     { "chunks", connection, "a huge trailer", CHUNKED "\r\n0\r\nX: ", "v", "\r\n\r\n", 100000, 200 },
     { "chunks", connection_bytes, "byte by byte", CHUNKED "\r\n", "2\r\nab\r\n", "0\r\n\r\n", 400, 200 },
     { "chunks", connection_bytes, "trailers, byte by byte", CHUNKED "\r\n0\r\n", "X: v\r\n", "\r\n", 400, 200 },
+    { "answer", connection, "of many writes", "GET /write/", "a", " HTTP/1.1\r\nHost: x\r\n\r\n", 5000, 200 },
+    { "answer", connection, "of many borrowed pieces", "GET /borrow/", "a", " HTTP/1.1\r\nHost: x\r\n\r\n", 5000, 200 },
+    { "answer", connection, "of many flushed chunks", "GET /flush/", "a", " HTTP/1.1\r\nHost: x\r\n\r\n", 1000, 200 },
+    { "answer", connection, "with many header fields", "GET /header/", "a", " HTTP/1.1\r\nHost: x\r\n\r\n", 1000, 200 },
+    { "answer", connection_slow, "of many writes, to a slow reader", "GET /write/", "a", " HTTP/1.1\r\nHost: x\r\n\r\n",
+      3000, 200 },
+    { "answer", connection_slow, "of many borrowed pieces, to a slow reader", "GET /borrow/", "a",
+      " HTTP/1.1\r\nHost: x\r\n\r\n", 3000, 200 },
+    { "answer", connection_slow, "of many flushed chunks, to a slow reader", "GET /flush/", "a",
+      " HTTP/1.1\r\nHost: x\r\n\r\n", 1000, 200 },
     { "cookies", cookies, "many", "", "name#=value; ", "", 10000, 0 },
     { "cookies", cookies, "of one name", "", "a=1;", "", 20000, 0 },
     { "cookies", cookies, "semicolons", "", ";", "", 100000, 0 },
@@ -514,6 +603,7 @@ static const struct {
     { "form", multipart_form, "files", "", PART "#; filename=f\r\n\r\nvalue\r\n", "--boundary--\r\n", 45, 200 },
     { "form", multipart_form, "a large file", PART "; filename=f\r\n\r\n", "value", LAST, 30000, 200 },
     { "JSON", json_body, "an array", "[", "#,", "0]", 10000, 200 },
+    { "JSON", json_body, "arrays that do not end", "", "[", "", 20000, 400 },
     { "JSON", json_body, "an object", "{", "\"name#\":1,", "\"a\":1}", 5000, 200 },
     { "JSON", json_body, "keys of one name", "{", "\"a\":1,", "\"a\":1}", 5000, 200 },
     { "JSON", json_body, "one huge text", "\"", "\\u00fc</", "\"", 10000, 200 },
