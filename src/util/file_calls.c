@@ -74,6 +74,14 @@ int tc__file_create(const char *dir, char *path) {
     return open_retrying(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW);
 }
 
+int tc__file_open(const char *path) {
+    return open_retrying(path, O_RDWR | O_NOFOLLOW);
+}
+
+int tc__file_close(int fd) {
+    return tc__file_sys.close(fd) < 0 && errno != EINTR ? -errno : 0;
+}
+
 int tc__file_write(int fd, tc_bytes_t bytes, uint64_t at) {
     while (bytes.len > 0) {
         ssize_t n = tc__file_sys.pwrite(fd, bytes.data, bytes.len, at);
@@ -124,6 +132,6 @@ int tc__file_sync_directory_of(const char *path) {
     if (fd < 0)
         return fd;
     int err = tc__file_sync(fd);
-    tc__file_sys.close(fd);
+    tc__file_close(fd);
     return err;
 }

@@ -29,6 +29,8 @@ enum { TC__UNIQUE_NAME = 48 };
 int tc__file_create(const char *dir, char *path);
 /* All of the bytes, from the offset `at` on. The descriptor's own offset stays. */
 int tc__file_write(int fd, tc_bytes_t bytes, uint64_t at);
+int tc__file_open(const char *path); /* to read and write what is there, not by a link */
+int tc__file_close(int fd);          /* closed either way; a failure is that of a write before, on some file systems */
 int tc__file_sync(int fd);
 /* The file goes from one name to another that stood for nothing before: -EEXIST, -EXDEV … */
 int tc__file_move(const char *from, const char *to);

@@ -31,12 +31,13 @@ struct tc__spool_file {
     tc__waiter_t waiter; /* for the end of what is under way */
     tc_future_t *done;   /* whom to tell; NULL: nothing is under way */
     bool abandoned;      /* its owner has freed it */
-    bool last;           /* the flush under way is the last */
     int err;             /* of a flush: for ever */
     uint64_t size;
 
     /* the worker's while something is under way */
-    int fd; /* -1: not made yet */
+    int fd;    /* -1: not made yet, or closed */
+    bool made; /* there is a file to remove */
+    tc__spool_flush_t how;
     tc__buffer_t buffer;
     uint64_t written;
     char *dir, *path;
@@ -56,31 +57,50 @@ static int failed(tc__spool_file_t *file, const char *what, const char *path, in
     return err;
 }
 
+static int make(tc__spool_file_t *file) {
+    int fd = tc__file_create(file->dir, file->path);
+    if (fd < 0)
+        return failed(file, "make a file in", file->dir, fd);
+    file->fd = fd;
+    file->made = true;
+    return 0;
+}
+
 static int write_out(void *arg, void **out) {
     (void)out;
     tc__spool_file_t *file = arg;
-    if (file->fd < 0) {
-        int fd = tc__file_create(file->dir, file->path);
-        if (fd < 0)
-            return failed(file, "make a file in", file->dir, fd);
-        file->fd = fd;
-    }
+    if (!file->made)
+        TC_TRY(make(file));
     tc_bytes_t bytes = tc__buffer_bytes(&file->buffer);
     int err = tc__file_write(file->fd, bytes, file->written);
     if (err < 0)
         return failed(file, "write to", file->path, err);
     file->written += bytes.len;
     tc__buffer_consume(&file->buffer, bytes.len);
-    return 0;
+    if (file->how != TC__SPOOL_MORE)
+        tc__buffer_deinit(&file->buffer);
+    if (file->how != TC__SPOOL_CLOSE)
+        return 0;
+    err = tc__file_close(file->fd);
+    file->fd = -1;
+    return err < 0 ? failed(file, "write to", file->path, err) : 0;
+}
+
+static int sync_data(tc__spool_file_t *file) {
+    int fd = file->fd >= 0 ? file->fd : tc__file_open(file->path);
+    int err = fd < 0 ? fd : tc__file_sync(fd);
+    if (file->fd < 0 && fd >= 0)
+        tc__file_close(fd);
+    return err < 0 ? failed(file, "sync", file->path, err) : 0;
 }
 
 static int move(void *arg, void **out) {
-    (void)out;
     tc__spool_file_t *file = arg;
-    int err = file->sync ? tc__file_sync(file->fd) : 0;
-    if (err < 0)
-        return failed(file, "sync", file->path, err);
-    err = tc__file_move(file->path, file->target);
+    if (!file->made)
+        TC_TRY(write_out(file, out));
+    if (file->sync)
+        TC_TRY(sync_data(file));
+    int err = tc__file_move(file->path, file->target);
     if (err < 0)
         return failed(file, "keep a file as", file->target, err);
     file->kept = true;
@@ -90,11 +110,12 @@ static int move(void *arg, void **out) {
 
 static void close_and_remove(tc__spool_file_t *file) {
     static tc__log_limit_t limit;
-    if (file->fd < 0)
-        return;
-    tc__file_sys.close(file->fd); /* nothing can be done about a failure, and nobody wants these bytes */
+    if (file->fd >= 0)
+        tc__file_close(file->fd); /* what may have failed is of no interest any more */
     file->fd = -1;
-    if (!file->kept && tc__file_sys.unlink(file->path) < 0 && errno != ENOENT)
+    bool remove = file->made && !file->kept;
+    file->made = false;
+    if (remove && tc__file_sys.unlink(file->path) < 0 && errno != ENOENT)
         tc__log_limited(&limit, TC__LOG_GENERAL, TC_LOG_ERROR, NULL, "cannot remove %s: %s", file->path,
                         tc_strerror(-errno));
 }
@@ -122,7 +143,7 @@ static void unref(void *arg) {
 
 /* Give up a reference when nobody wants the file any more. If it is the last one, nothing runs. */
 static void end(tc__spool_file_t *file) {
-    if (atomic_load(&file->refs) == 1 && file->fd >= 0)
+    if (atomic_load(&file->refs) == 1 && (file->fd >= 0 || (file->made && !file->kept)))
         tc_future_unref(tc__executor_run(file->loop, NULL, remove_file, file, unref));
     else
         unref(file);
@@ -151,8 +172,6 @@ static void on_done(tc__waiter_t *waiter, tc_future_t *work) {
         file->err = err;
     if (!lost && !was_flush)
         take_target(file);
-    if (!lost && file->last)
-        tc__buffer_deinit(&file->buffer);
     if (err < 0)
         tc_future_set_error(done, err, lost ? NULL : file->detail);
     else
@@ -229,7 +248,7 @@ static tc_future_t *start(tc__spool_file_t *file, tc_work_fn fn) {
 }
 
 int tc__spool_file_append(tc__spool_file_t *file, tc_bytes_t bytes) {
-    assert(!file->done && !file->last);
+    assert(!file->done && file->how == TC__SPOOL_MORE);
     if (file->err < 0)
         return file->err;
     file->err = tc__buffer_append(&file->buffer, bytes.data, bytes.len); /* what is missing once is missing for ever */
@@ -238,11 +257,11 @@ int tc__spool_file_append(tc__spool_file_t *file, tc_bytes_t bytes) {
     return file->err;
 }
 
-tc_future_t *tc__spool_file_flush(tc__spool_file_t *file, bool last) {
+tc_future_t *tc__spool_file_flush(tc__spool_file_t *file, tc__spool_flush_t how) {
     assert(!file->done);
     if (file->err < 0)
         return refuse(file, file->err, file->detail);
-    file->last = last;
+    file->how = how;
     tc_future_t *future = start(file, write_out);
     if (!future)
         file->err = TC_ENOMEM;
@@ -254,8 +273,10 @@ tc_future_t *tc__spool_file_keep(tc__spool_file_t *file, const char *path, bool 
         return refuse(file, TC_EBUSY, "the file is being kept already");
     if (file->kept)
         return refuse(file, TC_EALREADY, "the file was kept before");
-    if (file->err < 0 || file->fd < 0)
-        return refuse(file, file->err < 0 ? file->err : TC_ENOENT, "the file is not complete");
+    if (file->err < 0)
+        return refuse(file, file->err, file->detail);
+    if (file->how == TC__SPOOL_MORE)
+        file->how = TC__SPOOL_CLOSE;
     file->target = tc__strndup(path, strlen(path));
     if (!file->target)
         return NULL;
@@ -285,7 +306,7 @@ int tc__spool_file_fd(const tc__spool_file_t *file) {
 }
 
 const char *tc__spool_file_path(const tc__spool_file_t *file) {
-    return tc__spool_file_fd(file) < 0 ? NULL : file->path;
+    return file->done || file->err < 0 || !file->made ? NULL : file->path;
 }
 
 bool tc__spool_file_no_room(int err) {

@@ -24,12 +24,18 @@ int tc__spool_file_append(tc__spool_file_t *file, tc_bytes_t bytes);
 /* Is there enough to be worth a flush? */
 bool tc__spool_file_full(const tc__spool_file_t *file);
 
-/* Write what is gathered, to a file that is made first if there is none; `last`: no more will come, which frees the
- * memory for it. A failure is that of the file for ever. The future has its words. NULL: out of memory. */
-tc_future_t *tc__spool_file_flush(tc__spool_file_t *file, bool last);
+/* Write what is gathered, to a file that is made first if there is none. A failure is that of the file for ever. The
+ * future has its words. NULL: out of memory. */
+typedef enum {
+    TC__SPOOL_MORE,
+    TC__SPOOL_LAST, /* no more will come: the memory for it is freed */
+    TC__SPOOL_CLOSE /* likewise, and the file needs no descriptor any more */
+} tc__spool_flush_t;
+tc_future_t *tc__spool_file_flush(tc__spool_file_t *file, tc__spool_flush_t how);
 
 /* Give it a name of its own on the same file system, which must stand for nothing: -EEXIST, -EXDEV, and another may be
- * tried then. Complete as it is, it stays. `sync`: also after a power cut. To be flushed before; `path` is copied. */
+ * tried then. It is complete with that, and stays. `sync`: also after a power cut. `path` is copied. What is gathered
+ * is written if nothing was before; else it is to be flushed. */
 tc_future_t *tc__spool_file_keep(tc__spool_file_t *file, const char *path, bool sync);
 
 bool tc__spool_file_busy(const tc__spool_file_t *file);

@@ -83,14 +83,14 @@ static int append(tc__spool_file_t *file, const char *text) {
 }
 
 static int flush(void **state, tc__spool_file_t *file) {
-    return wait_for(*state, tc__spool_file_flush(file, false));
+    return wait_for(*state, tc__spool_file_flush(file, TC__SPOOL_MORE));
 }
 
 /* A file that is complete. */
 static tc__spool_file_t *file_with(void **state, const char *text) {
     tc__spool_file_t *file = new_file(state);
     assert_int_equal(append(file, text), 0);
-    assert_int_equal(wait_for(*state, tc__spool_file_flush(file, true)), 0);
+    assert_int_equal(wait_for(*state, tc__spool_file_flush(file, TC__SPOOL_LAST)), 0);
     return file;
 }
 
@@ -319,10 +319,54 @@ static void a_file_may_be_kept_for_good(void **state) {
     unlink(in_dir("kept"));
 }
 
-static void what_is_not_complete_is_not_kept(void **state) {
+static void what_was_never_written_is_when_it_is_kept(void **state) {
     tc__spool_file_t *file = new_file(state);
-    append(file, "x");
-    assert_int_equal(keep(state, file, in_dir("kept")), TC_ENOENT);
+    append(file, "text");
+    assert_int_equal(keep(state, file, "/nowhere/at/all"), -ENOENT);
+    assert_int_equal(keep(state, file, in_dir("kept")), 0);
+    assert_int_equal(tc__spool_file_fd(file), -1);
+    tc__spool_file_free(file);
+    settle(*state);
+    assert_string_equal(content_of(in_dir("kept")), "text");
+    unlink(in_dir("kept"));
+}
+
+/* A closed file, for there may be many. */
+static tc__spool_file_t *closed_file_with(void **state, const char *text) {
+    tc__spool_file_t *file = new_file(state);
+    append(file, text);
+    assert_int_equal(wait_for(*state, tc__spool_file_flush(file, TC__SPOOL_CLOSE)), 0);
+    assert_int_equal(tc__spool_file_fd(file), -1);
+    assert_int_equal(count_entries("/proc/self/fd"), descriptors);
+    assert_string_equal(content_of(tc__spool_file_path(file)), text);
+    return file;
+}
+
+static void a_closed_file_is_removed_or_kept_like_any_other(void **state) {
+    tc__spool_file_free(closed_file_with(state, "text"));
+    settle(*state);
+    assert_int_equal(count_entries(dir), 0);
+    tc__spool_file_t *file = closed_file_with(state, "text");
+    assert_int_equal(wait_for(*state, tc__spool_file_keep(file, in_dir("kept"), true)), 0);
+    tc__spool_file_free(file);
+    settle(*state);
+    assert_string_equal(content_of(in_dir("kept")), "text");
+    unlink(in_dir("kept"));
+}
+
+static int fails_to_close(int fd) {
+    tc__file_sys.close = real.close;
+    real.close(fd);
+    errno = EDQUOT;
+    return -1;
+}
+
+static void a_write_that_fails_when_the_file_is_closed_is_told(void **state) {
+    tc__spool_file_t *file = new_file(state);
+    append(file, "text");
+    tc__file_sys.close = fails_to_close;
+    assert_int_equal(wait_for(*state, tc__spool_file_flush(file, TC__SPOOL_CLOSE)), -EDQUOT);
+    assert_int_equal(keep(state, file, in_dir("kept")), -EDQUOT);
     tc__spool_file_free(file);
 }
 
@@ -355,7 +399,7 @@ static ssize_t fills_the_disk(int fd, const void *data, size_t len, uint64_t at)
 /* Flushing fails, and goes on to fail; the words say why. */
 static void assert_fails(void **state, tc__spool_file_t *file, int err, const char *words) {
     append(file, "some text");
-    tc_future_t *future = tc_future_ref(tc__spool_file_flush(file, false));
+    tc_future_t *future = tc_future_ref(tc__spool_file_flush(file, TC__SPOOL_MORE));
     assert_int_equal(wait_for(*state, future), err);
     assert_non_null(strstr(tc_future_message(future), words));
     tc_future_unref(future);
@@ -460,7 +504,7 @@ static int finish_slow(void **state) {
 static void freed_while_it_is_written_it_goes_when_that_is_over(void **state) {
     tc__spool_file_t *file = new_file(state);
     append(file, "text");
-    tc_future_t *future = tc__spool_file_flush(file, false);
+    tc_future_t *future = tc__spool_file_flush(file, TC__SPOOL_MORE);
     assert_int_equal(tc__spool_file_fd(file), -1);
     uv_sem_wait(&writing);
     tc__spool_file_free(file);
@@ -485,7 +529,7 @@ static void freed_before_it_is_written_it_is_not_written_at_all(void **state) {
         tc_future_unref(tc_run_in_executor(NULL, blocks, &idle, NULL));
     tc__spool_file_t *file = new_file(state);
     append(file, "text");
-    tc_future_t *future = tc__spool_file_flush(file, false);
+    tc_future_t *future = tc__spool_file_flush(file, TC__SPOOL_MORE);
     tc__spool_file_free(file);
     assert_int_equal(wait_for(*state, future), TC_ECANCELED);
     for (long i = 0; i < threads; i++)
@@ -507,7 +551,7 @@ static void free_owned_and_go_on(void *data) {
 static void end_loop_while_writing(void **state, bool owner_leaves_first) {
     tc__spool_file_t *file = new_file(state);
     append(file, "text");
-    tc_future_t *future = tc__spool_file_flush(file, true);
+    tc_future_t *future = tc__spool_file_flush(file, TC__SPOOL_LAST);
     uv_sem_wait(&writing);
     if (owner_leaves_first)
         tc__spool_file_free(file);
@@ -610,7 +654,9 @@ int main(void) {
         TEST_SPOOL(a_link_without_the_end_of_the_first_name_is_taken_back),
         TEST_SPOOL(another_file_system_is_told),
         TEST_SPOOL(a_file_may_be_kept_for_good),
-        TEST_SPOOL(what_is_not_complete_is_not_kept),
+        TEST_SPOOL(what_was_never_written_is_when_it_is_kept),
+        TEST_SPOOL(a_closed_file_is_removed_or_kept_like_any_other),
+        TEST_SPOOL(a_write_that_fails_when_the_file_is_closed_is_told),
         TEST_SPOOL(each_system_call_may_fail),
         TEST_SPOOL(a_missing_directory_is_told),
         TEST_SPOOL(syncing_may_fail_and_the_file_is_removed_in_the_end),
