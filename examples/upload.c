@@ -7,7 +7,7 @@
  *     curl -F 'files=@LICENSE;filename="../../etc/passwd"' localhost:8888/upload   # the name leads nowhere
  *     curl -i -F title=Nothing localhost:8888/upload                    # 400: no file
  *
- * The whole form is in memory, so the route has a limit. What is larger had better be streamed: TC_BODY_STREAM.
+ * The whole form is in memory, so the route has a limit. For larger ones see form_upload.c.
  */
 #include <tornadoc.h>
 

@@ -73,6 +73,8 @@ enum {
     TC_EALREADY = -EALREADY,   /**< that has happened already, and happens once */
     TC_EOVERFLOW = -EOVERFLOW, /**< a number that does not fit */
     TC_ENOENT = -ENOENT,       /**< no such file, host or route */
+    TC_EEXIST = -EEXIST,       /**< there is something of that name */
+    TC_EXDEV = -EXDEV,         /**< a file cannot move to another file system */
     TC_ECLOSED = -1025,        /**< the peer, or the object, is gone */
     TC_EPROTO = -1026,         /**< the peer broke the protocol */
     TC_ETOOBIG = -1027,        /**< beyond a limit */

@@ -45,7 +45,16 @@ typedef int (*tc_request_fn)(tc_request_t *req);
 typedef enum {
     TC_BODY_BUFFER = 0, /**< whole, in memory, before prepare: tc_body */
     TC_BODY_STREAM, /**< to data_received, piece by piece; prepare runs before the first, the method after the last */
-    TC_BODY_REFUSE  /**< 413 for any body */
+    TC_BODY_REFUSE, /**< 413 for any body */
+    /** As TC_BODY_BUFFER up to 64 KiB; what is larger goes to a file in spool_dir, written off the loop: tc_body_file.
+     */
+    TC_BODY_SPOOL,
+    /**
+     * A form that is read while it arrives, in bounded memory. Of multipart/form-data, fields are arguments, and files
+     * go to files in spool_dir, unless part_begin chooses otherwise; see tc_get_file. Bodies of all other types are
+     * buffered, up to max_form_memory.
+     */
+    TC_BODY_FORM
 } tc_body_mode_t;
 
 enum { TC_CANCEL_ON_CLOSE = 1u << 1 /**< when the client leaves, cancel the future that tc_then waits for */ };
@@ -78,7 +87,14 @@ typedef struct {
     /** Writes the page of an error; tc_error_message. It answers at once; anything but 0: the default page. */
     int (*write_error)(tc_request_t *req, int status);
     tc_request_fn set_default_headers; /**< runs first, and again before an error page */
-    uintptr_t reserved[8];             /**< must be zero: checked, TC_EINVAL */
+    /** With TC_BODY_FORM only: for each part of a multipart form, field or file, in order, before its bytes. Here
+     *  tc_part_set_sink and tc_part_set_max_size say what becomes of it; arguments of the parts before are there. */
+    int (*part_begin)(tc_request_t *req, tc_http_file_t *part);
+    /** Of parts for TC_PART_CALLBACK. `chunk` lives, and the next one waits, until the outcome. */
+    int (*part_received)(tc_request_t *req, tc_http_file_t *part, tc_bytes_t chunk);
+    /** The part is whole, and written if it is a file. */
+    int (*part_end)(tc_request_t *req, tc_http_file_t *part);
+    uintptr_t reserved[5]; /**< must be zero: checked, TC_EINVAL */
 } tc_request_handler_t;
 
 /* ---- The application ------------------------------------------------------------------------------------------ */
@@ -92,7 +108,15 @@ typedef struct {
     void *log_data;
     size_t max_arguments;     /**< form and query fields of a request; default 1,000; beyond it 400 */
     size_t max_buffered_size; /**< of all request bodies held in memory at once; default 1 GiB; beyond it 503 */
-    uintptr_t reserved[8];    /**< must be zero */
+    /** Where TC_BODY_SPOOL and TC_BODY_FORM put their files; default TMPDIR, or /tmp. A directory that others may write
+     *  to needs the sticky bit. It must exist when the application is made (copied, as an absolute path); whether files
+     *  can be made there is found out by the first. */
+    const char *spool_dir;
+    size_t max_form_memory; /**< of a form of TC_BODY_FORM: fields, names, and parts kept in memory; default 10 MiB;
+                                 beyond it 413 */
+    size_t max_parts;       /**< of a multipart form; default 100; beyond it 400 */
+    size_t max_part_header_size; /**< of each; default 8 KiB, at most 65,535; beyond it 400 */
+    uintptr_t reserved[4];       /**< must be zero */
 } tc_application_options_t;
 
 /**
@@ -210,9 +234,10 @@ TC_EXTERN size_t tc_get_arguments(const tc_request_t *req, const char *name, con
 TC_EXTERN int tc_require_argument(tc_request_t *req, const char *name, const char **out) TC_MUST_CHECK;
 
 /**
- * Files of a body of type multipart/form-data that is buffered; its other parts are arguments of the body. A part whose
- * filename is empty, as browsers send it where no file was chosen, is no file. At most 100 parts; a form that is cut
- * short, or none by its syntax, is answered by 400 once somebody has asked for a file or an argument.
+ * Files of a body of type multipart/form-data that is buffered or read as TC_BODY_FORM; its other parts are arguments
+ * of the body. A part whose filename is empty, as browsers send it where no file was chosen, is no file. A form that is
+ * cut short, has too many parts, or is none by its syntax, is answered by 400: if it is buffered, once somebody has
+ * asked for a file or an argument.
  */
 /** The last file of that field, or NULL. */
 TC_EXTERN const tc_http_file_t *tc_get_file(const tc_request_t *req, const char *field);
@@ -221,14 +246,55 @@ TC_EXTERN size_t tc_get_files(const tc_request_t *req, const char *field, const 
 /* Of a file; NULL reads as "" and no bytes. */
 TC_EXTERN const char *tc_http_file_field(const tc_http_file_t *file); /**< the name of the form's field */
 /** What may be the name of a file in a folder: without the sender's folders, slashes, backslashes and control bytes;
- *  never "", "." or ".."; at most 255 bytes of UTF-8. Not unique, and not always fit to be shown: escape it. */
+ *  never "", "." or ".."; at most 255 bytes of UTF-8. Not unique, and not always fit to be shown: escape it. "" for a
+ *  part that is no file. */
 TC_EXTERN const char *tc_http_file_name(const tc_http_file_t *file);
 TC_EXTERN const char *tc_http_file_raw_name(const tc_http_file_t *file); /**< as sent ("../a.txt"): no path to open */
 /** What the sender says it is, unchecked; "application/octet-stream" if that is nothing. */
 TC_EXTERN const char *tc_http_file_content_type(const tc_http_file_t *file);
-TC_EXTERN tc_bytes_t tc_http_file_body(const tc_http_file_t *file); /**< a piece of tc_body: no copy, no NUL behind */
+TC_EXTERN uint64_t tc_http_file_size(const tc_http_file_t *file); /**< in bytes; of those that came so far */
+/** Its bytes if they are in memory: a piece of tc_body, without a copy and without a NUL behind it, or those of a part
+ *  for TC_PART_MEMORY. */
+TC_EXTERN tc_bytes_t tc_http_file_body(const tc_http_file_t *file);
+/** The file that its bytes are in, readable for this user only, and closed; removed with the request unless it is kept.
+ *  NULL while it is not whole, and for bytes that are in no file. */
+TC_EXTERN const char *tc_http_file_path(const tc_http_file_t *file);
 
-TC_EXTERN tc_bytes_t tc_body(const tc_request_t *req); /**< NUL behind it, not counted; empty if it is streamed */
+enum { TC_KEEP_SYNC = 1u << 0 /**< it is there after a power cut, too */ };
+/**
+ * Let its bytes stay, as a file under `path` (copied; relative to the working directory; never one made of raw names),
+ * wherever they are. Nothing is overwritten, and no link followed. Off the loop. Its mode is 0600.
+ *
+ *     return tc_then(req, tc_http_file_keep(file, path, 0), kept, NULL);
+ *
+ * @param flags TC_KEEP_SYNC, or 0
+ * @return a future: 0; TC_EEXIST if there is something of that name: another may be tried; TC_EXDEV if spool_dir is on
+ *         another file system; other system errors; TC_EALREADY; TC_EBUSY for a part that is not whole, or is being
+ * kept; TC_EINVAL for a part for TC_PART_CALLBACK or TC_PART_DISCARD. NULL: out of memory, also for a NULL `path`
+ */
+TC_EXTERN tc_future_t *tc_http_file_keep(const tc_http_file_t *file, const char *path, unsigned flags);
+
+/** Where the bytes of a part go. */
+typedef enum {
+    TC_PART_MEMORY = 1, /**< the default of fields, which become arguments; a file's: tc_http_file_body */
+    TC_PART_FILE,       /**< the default of files: tc_http_file_path, tc_http_file_keep */
+    TC_PART_CALLBACK,   /**< part_received; the part is not among files and arguments */
+    TC_PART_DISCARD     /**< nowhere, as if it had not been sent */
+} tc_part_sink_t;
+/** From part_begin. @return 0; TC_EINVAL, also for TC_PART_CALLBACK without part_received; TC_EBUSY later on */
+TC_EXTERN int tc_part_set_sink(tc_http_file_t *part, tc_part_sink_t sink);
+/** From part_begin: the part's own limit, in bytes; beyond it 413. Default none but that of the body. */
+TC_EXTERN int tc_part_set_max_size(tc_http_file_t *part, uint64_t size);
+
+/** NUL behind it, not counted; empty if it is streamed, in a file, or read as a multipart form. */
+TC_EXTERN tc_bytes_t tc_body(const tc_request_t *req);
+/** Bytes of a body that is buffered or spooled; 0 for others. */
+TC_EXTERN uint64_t tc_body_size(const tc_request_t *req);
+/** The descriptor of a body that TC_BODY_SPOOL has put into a file: to be read from offset 0, and closed with the
+ *  request. -1: it is in memory, tc_body. */
+TC_EXTERN int tc_body_file(const tc_request_t *req);
+/** As tc_http_file_keep, of a body that is buffered or spooled; TC_EINVAL for others, and before it is whole. */
+TC_EXTERN tc_future_t *tc_keep_body(tc_request_t *req, const char *path, unsigned flags);
 /** The body as JSON, in the arena. 415 unless it says it is JSON, 400 if it is not: for TC_TRY. */
 TC_EXTERN int tc_read_json(tc_request_t *req, yyjson_val **root) TC_MUST_CHECK;
 TC_EXTERN const char *tc_get_cookie(const tc_request_t *req, const char *name, const char *fallback);

@@ -9,8 +9,11 @@
  */
 #include "web/application_internal.h"
 
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "util/alloc_internal.h"
 #include "util/error_internal.h"
@@ -83,6 +86,9 @@ static void inherit(tc_request_handler_t *handler, const tc_request_handler_t *b
     INHERIT(on_connection_close);
     INHERIT(write_error);
     INHERIT(set_default_headers);
+    INHERIT(part_begin);
+    INHERIT(part_received);
+    INHERIT(part_end);
 }
 
 static void chain(tc__endpoint_t *endpoint, const tc_request_handler_t *bases, size_t count,
@@ -167,8 +173,9 @@ static int check_handler(const char *pattern, const tc_request_handler_t *handle
     if (handler->flags & ~(uint32_t)TC_CANCEL_ON_CLOSE)
         return tc__misuse(TC_EINVAL, "%s: the handler's flags 0x%x are not known to this library", pattern,
                           handler->flags);
-    if ((unsigned)handler->body > TC_BODY_REFUSE)
-        return tc__misuse(TC_EINVAL, "%s: the handler's .body is none of TC_BODY_BUFFER, _STREAM, _REFUSE", pattern);
+    if ((unsigned)handler->body > TC_BODY_FORM)
+        return tc__misuse(
+            TC_EINVAL, "%s: the handler's .body is none of TC_BODY_BUFFER, _STREAM, _REFUSE, _SPOOL, _FORM", pattern);
     return 0;
 }
 
@@ -356,6 +363,25 @@ tc_router_t *tc_application_host(tc_application_t *app, const char *host_pattern
 
 /* ---- Life ---- */
 
+/* The one that is asked for must be there, and stays the same wherever the process goes. */
+static int choose_spool_dir(tc_application_t *app, const char *dir) {
+    char path[PATH_MAX];
+    struct stat info;
+    if (!dir) {
+        const char *otherwise = getenv("TMPDIR");
+        dir = otherwise && *otherwise ? otherwise : "/tmp";
+    } else if (!realpath(dir, path) || stat(path, &info) < 0) {
+        int err = -errno;
+        return tc__fail(err, "spool_dir %s: %s", dir, tc_strerror(err));
+    } else if (!S_ISDIR(info.st_mode)) {
+        return tc__fail(-ENOTDIR, "spool_dir %s: not a directory", dir);
+    } else {
+        dir = path;
+    }
+    app->spool_dir = tc__strndup(dir, strlen(dir));
+    return app->spool_dir ? 0 : tc__fail(TC_ENOMEM, "out of memory");
+}
+
 static int apply_options(tc_application_t *app, const tc_application_options_t *options) {
     int err = 0;
     tc__host_rule_t *any_host = tc__routes_host(app->routes, NULL, &err);
@@ -367,6 +393,8 @@ static int apply_options(tc_application_t *app, const tc_application_options_t *
     app->routers = root;
     app->max_arguments = 1000;
     app->max_buffered = (size_t)1024 * 1024 * 1024;
+    app->max_form_memory = (size_t)10 * 1024 * 1024;
+    TC_TRY(choose_spool_dir(app, options ? options->spool_dir : NULL));
     if (!options)
         return 0;
     if (!tc__all_zero(options->reserved, sizeof options->reserved))
@@ -379,6 +407,10 @@ static int apply_options(tc_application_t *app, const tc_application_options_t *
         app->max_arguments = options->max_arguments;
     if (options->max_buffered_size)
         app->max_buffered = options->max_buffered_size;
+    if (options->max_form_memory)
+        app->max_form_memory = options->max_form_memory;
+    app->max_parts = options->max_parts;
+    app->max_part_header_size = options->max_part_header_size;
     if (!options->base)
         return 0;
     TC_TRY(check_handler("tc_application_options_t: base", options->base));
@@ -443,6 +475,7 @@ void tc_application_free(tc_application_t *app) {
         free_router(router);
     }
     tc__free(app->error_detail);
+    tc__free(app->spool_dir);
     tc__free(app);
 }
 

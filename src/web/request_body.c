@@ -28,6 +28,22 @@ static bool take_budget(tc_application_t *app, size_t len) {
     return false;
 }
 
+static int too_many(tc_request_t *req) {
+    return tc_http_error(req, 503, "too many bodies are in memory");
+}
+
+int tc__body_charge(tc_request_t *req, size_t size) {
+    if (!take_budget(req->app, size))
+        return too_many(req);
+    req->body.counted += size;
+    return 0;
+}
+
+void tc__body_discharge(tc_request_t *req, size_t size) {
+    give_budget(req->app, size);
+    req->body.counted -= size;
+}
+
 /* ---- Stores ---- */
 
 static size_t capacity_for(const tc__body_store_t *store, size_t len, uint64_t announced) {
@@ -43,7 +59,7 @@ static int grow(tc_request_t *req, tc__body_store_t *store, size_t capacity) {
     bool small = capacity <= TC__BLOCK_SIZE / 4 && !store->on_heap;
     size_t more = small ? 0 : capacity - (store->on_heap ? store->capacity : 0);
     if (!take_budget(req->app, more))
-        return tc_http_error(req, 503, "too many bodies are in memory");
+        return too_many(req);
     char *data = small ? tc__arena_alloc(tc__request_arena(req), capacity)
                        : tc__realloc(store->on_heap ? store->data : NULL, capacity);
     if (!data) {
@@ -86,10 +102,22 @@ static int give_to_handler(tc_request_t *req, tc_bytes_t *rest) {
 const tc__body_mode_t tc__body_buffer = { .take = take_whole };
 static const tc__body_mode_t stream = { .take = give_to_handler, .lends = true, .streams = true };
 
+static const tc__body_mode_t *mode_for(const tc_request_handler_t *handler) {
+    switch (handler->body) {
+    case TC_BODY_STREAM:
+        return &stream;
+    case TC_BODY_SPOOL:
+        return &tc__body_spool;
+    case TC_BODY_FORM:
+        return handler->part_received ? &tc__body_form_lending : &tc__body_form;
+    default:
+        return &tc__body_buffer;
+    }
+}
+
 int tc__body_begin(tc_request_t *req) {
-    bool streamed = req->endpoint->handler.body == TC_BODY_STREAM;
-    req->body.mode = streamed ? &stream : &tc__body_buffer;
-    if (streamed && req->exchange && req->exchange->vtable->announces_too_much(req->exchange))
+    req->body.mode = mode_for(&req->endpoint->handler);
+    if (req->body.mode->streams && req->exchange && req->exchange->vtable->announces_too_much(req->exchange))
         return tc_http_error(req, 413, "the body is larger than the limit"); /* before prepare opens files for it */
     return 0;
 }
@@ -123,21 +151,21 @@ int tc__body_go_on(tc_request_t *req) {
     return outcome;
 }
 
-static void drop(tc_request_t *req, tc__body_store_t *store) {
+void tc__body_drop(tc_request_t *req, tc__body_store_t *store) {
     if (!store->on_heap)
         return;
-    give_budget(req->app, store->capacity);
-    req->body.counted -= store->capacity;
+    tc__body_discharge(req, store->capacity);
     tc__free(store->data);
     *store = (tc__body_store_t){ 0 };
 }
 
 int tc__body_end(tc_request_t *req) {
-    drop(req, &req->body.kept);
+    tc__body_drop(req, &req->body.kept);
     return req->body.mode->end ? req->body.mode->end(req) : 0;
 }
 
 void tc__body_free(tc_request_t *req) {
-    drop(req, &req->body.kept);
-    drop(req, &req->body.whole);
+    tc__body_drop(req, &req->body.kept);
+    tc__body_drop(req, &req->body.whole);
+    tc__body_discharge(req, req->body.counted);
 }

@@ -33,11 +33,13 @@ typedef struct {
     tc_bytes_t piece;            /* what the mode has not taken yet; borrowed from the connection, or in `kept` */
     tc__body_store_t kept;
     tc__body_store_t whole; /* of a mode that buffers: tc_body */
-    size_t counted;         /* bytes of both that are on the heap */
+    size_t counted;         /* bytes of both that are on the heap, and what else is charged */
     bool paused;            /* the mode said TC_DETACH */
+    void *state;            /* the mode's own */
 } tc__body_t;
 
-extern const tc__body_mode_t tc__body_buffer;
+extern const tc__body_mode_t tc__body_buffer, tc__body_spool;      /* request_spool.c */
+extern const tc__body_mode_t tc__body_form, tc__body_form_lending; /* request_parts.c; the latter for part_received */
 
 /* After admit: what the route wants of the body. Its outcome. */
 int tc__body_begin(tc_request_t *req);
@@ -58,5 +60,11 @@ void tc__body_free(tc_request_t *req);
 
 /* Append to a store; `announced`: how long it will be at most, or TC__LENGTH_UNKNOWN. 0, TC_ENOMEM, or 503. */
 int tc__body_store(tc_request_t *req, tc__body_store_t *store, tc_bytes_t bytes, uint64_t announced);
+
+void tc__body_drop(tc_request_t *req, tc__body_store_t *store); /* what it holds is not needed any more */
+
+/* Count memory of other kinds as that of a body, until it is discharged or the request ends. 0 or 503. */
+int tc__body_charge(tc_request_t *req, size_t size);
+void tc__body_discharge(tc_request_t *req, size_t size);
 
 #endif

@@ -5,18 +5,12 @@
  * they are made text; files stay where they are: as the parser is fed with all of the body, a part's data is one piece
  * of it, that begins where the parser stands when the part begins.
  */
-#include "web/request_internal.h"
+#include "web/http_file_internal.h"
 
 #include <string.h>
 
-#include "http/multipart_internal.h"
 #include "util/bytes_internal.h"
 #include "util/error_internal.h"
-
-struct tc_http_file {
-    const char *field, *name, *raw_name, *content_type;
-    tc_bytes_t body;
-};
 
 typedef struct {
     tc_request_t *req;
@@ -30,10 +24,6 @@ typedef struct {
 
 /* ---- multipart/form-data ---- */
 
-static const char *copy(form_t *form, tc_bytes_t text) {
-    return tc__arena_strndup(tc__request_arena(form->req), text.data, text.len);
-}
-
 static int add_field(form_t *form) {
     int err = tc__arguments_add(&form->fields, tc__request_arena(form->req), form->part->name, form->data,
                                 form->req->app->max_arguments);
@@ -41,28 +31,13 @@ static int add_field(form_t *form) {
 }
 
 static int add_file(form_t *form) {
-    tc__arena_t *arena = tc__request_arena(form->req);
-    const tc__part_t *part = form->part;
-    size_t count = form->file_count, size = sizeof *form->files;
-    if ((count & (count - 1)) == 0) { /* full: 0, 1, 2, 4 … */
-        const tc_http_file_t **files = tc__arena_realloc(arena, form->files, count * size,
-                                                         (count ? 2 * count : 1) * size);
-        if (!files)
-            return TC_ENOMEM;
-        form->files = files;
-    }
-    tc_http_file_t *file = tc__arena_alloc(arena, sizeof *file);
+    tc_http_file_t *file = tc__http_file_new(form->req, form->part);
     if (!file)
         return TC_ENOMEM;
-    file->field = copy(form, part->name);
-    file->name = copy(form, part->filename);
-    file->raw_name = copy(form, part->raw_filename);
-    file->content_type = part->content_type.len > 0 ? copy(form, part->content_type) : "application/octet-stream";
     file->body = form->data;
-    if (!file->field || !file->name || !file->raw_name || !file->content_type)
-        return TC_ENOMEM;
-    form->files[form->file_count++] = file;
-    return 0;
+    file->size = form->data.len;
+    file->whole = true;
+    return tc__http_file_add(form->req, &form->files, &form->file_count, file);
 }
 
 static int begin_part(void *self, const tc__part_t *part) {
@@ -90,7 +65,10 @@ static const tc__multipart_delegate_t delegate = { .part_begin = begin_part,
 static int parse_multipart(tc_request_t *req, const tc__boundary_t *boundary) {
     form_t form = { .req = req, .rest = tc_body(req) };
     tc__multipart_t multipart;
-    tc__multipart_init(&multipart, boundary, &(tc__multipart_options_t){ .pool = tc__request_arena(req)->pool },
+    tc__multipart_init(&multipart, boundary,
+                       &(tc__multipart_options_t){ .max_parts = req->app->max_parts,
+                                                   .max_part_header_size = req->app->max_part_header_size,
+                                                   .pool = tc__request_arena(req)->pool },
                        &delegate, &form);
     int err = tc__multipart_feed(&multipart, &form.rest);
     if (err == 0)
@@ -186,24 +164,4 @@ size_t tc_get_files(const tc_request_t *req, const char *field, const tc_http_fi
         return 0;
     }
     return collect(r, field, files);
-}
-
-const char *tc_http_file_field(const tc_http_file_t *file) {
-    return file ? file->field : "";
-}
-
-const char *tc_http_file_name(const tc_http_file_t *file) {
-    return file ? file->name : "";
-}
-
-const char *tc_http_file_raw_name(const tc_http_file_t *file) {
-    return file ? file->raw_name : "";
-}
-
-const char *tc_http_file_content_type(const tc_http_file_t *file) {
-    return file ? file->content_type : "";
-}
-
-tc_bytes_t tc_http_file_body(const tc_http_file_t *file) {
-    return file ? file->body : tc_bytes("", 0);
 }

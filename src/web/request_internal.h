@@ -4,7 +4,9 @@
  *     request.c         its life: steps, outcomes, the end
  *     request_body.c    what becomes of its body
  *     request_input.c   what getters return
+ *     request_spool.c   bodies that go to files
  *     request_form.c    the fields and files of a form
+ *     request_parts.c   the same, while the form arrives
  *     request_output.c  what verbs write
  *     request_error.c   error pages
  *     request_later.c   tc_then, tokens
@@ -18,6 +20,7 @@
 #include "http/cookie_internal.h"
 #include "web/application_internal.h"
 #include "web/request_body_internal.h"
+#include "web/spool_file_internal.h"
 
 typedef enum { /* the callback whose outcome is awaited, or what is waited for */
                TC__STEP_BEGIN,
@@ -130,6 +133,16 @@ void tc__request_refuse_input(tc_request_t *req, int err, const char *what);
 /* ---- request_form.c ---- */
 /* Fill body_args and files, once the body is complete. */
 void tc__request_parse_form(tc_request_t *req);
+
+/* ---- request_spool.c ---- */
+enum { TC__SPOOL_CHARGE = 2 * TC__SPOOL_GATHER }; /* what a spool file that is being written takes of memory */
+/* In the application's directory, freed with the request. NULL: out of memory. */
+tc__spool_file_t *tc__request_new_spool(tc_request_t *req);
+/* The outcome that a failed flush leads to: 507, logged, for want of room. */
+int tc__request_spool_failed(tc_request_t *req, const tc_future_t *future);
+/* Keep *spool as `path`; if that is NULL, it is made for `bytes`. */
+tc_future_t *tc__request_keep(tc_request_t *req, tc__spool_file_t **spool, tc_bytes_t bytes, const char *path,
+                              unsigned flags);
 
 /* ---- request_error.c ---- */
 extern tc__log_limit_t tc__http_error_limit; /* of the lines about 400 to 599; tests set it back */

@@ -64,9 +64,10 @@ def kill_all():
 class Program:
     """A program that serves, until `end`."""
 
-    def __init__(self, *command, port=PORT):
+    def __init__(self, *command, port=PORT, folder=None):
         self.out, self.err = tempfile.TemporaryFile(), tempfile.TemporaryFile()
-        self.process = subprocess.Popen([str(word) for word in command], stdout=self.out, stderr=self.err, stdin=subprocess.DEVNULL)
+        self.process = subprocess.Popen([str(word) for word in command], stdout=self.out, stderr=self.err, stdin=subprocess.DEVNULL,
+                                        cwd=folder)
         running.append(self)
         deadline = time.monotonic() + 20
         while port and not is_listening(port):
