@@ -24,10 +24,12 @@ typedef struct {
     size_t max_header_count; /**< default 128; beyond it 431 */
     size_t max_body_size;    /**< default 100 MiB; beyond it 413; routes may have their own */
     size_t max_trailer_size; /**< trailers of a body with the extensions of its chunks; default 16 KiB; beyond it 431 */
-    size_t max_output_size;  /**< queued for one client; default 64 MiB; beyond it the connection is aborted */
-    size_t output_mark;      /**< above it tc_writable is false; default 1 MiB */
-    size_t max_connections;  /**< with requests that outlive theirs; then accepting pauses; default from
-                                  RLIMIT_NOFILE, less a reserve */
+    size_t max_pipelined_size; /**< read ahead of the request under way, and most that one read takes; default, and at
+                                  most, 64 KiB; what is beyond stays with the system until the answer is out */
+    size_t max_output_size;    /**< queued for one client; default 64 MiB; beyond it the connection is aborted */
+    size_t output_mark;        /**< above it tc_writable is false; default 1 MiB */
+    size_t max_connections;    /**< with requests that outlive theirs; then accepting pauses; default from
+                                    RLIMIT_NOFILE, less a reserve */
     size_t max_requests_per_connection; /**< the last answer says `Connection: close`; default TC_UNLIMITED */
     uint64_t idle_timeout_ms;           /**< between two requests of a connection; default 75,000 */
     uint64_t header_timeout_ms; /**< from the first byte to the complete header block, then 408; a new connection that

@@ -7,7 +7,7 @@
  *
  * Requests are answered one at a time, in order: while an answer is not with the system, nothing more is parsed and,
  * with bytes left over, the socket is not read. That one rule bounds the memory of a client that pipelines and never
- * reads.
+ * reads: what is left over is at most what one read took, `max_pipelined_size`.
  *
  * An idle connection is this struct and its stream: the parser and everything else of a request live in that request's
  * arena. Deadlines are a field that the timer looks at when it fires, so a request in steady state touches no timer.
@@ -499,6 +499,7 @@ int tc__http1connection_new(tc__http1connection_t **out, tc_iostream_t *stream, 
     tc__timer_init(&connection->timer, on_timer);
     tc__list_push(connections, &connection->node);
     tc__iostream_set_sink(stream, &sink, connection);
+    tc__iostream_set_read_size(stream, params->max_pipelined_size);
     *out = connection;
     return 0;
 }

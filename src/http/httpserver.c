@@ -264,6 +264,7 @@ static int set_params(tc_httpserver_t *server, const tc_httpserver_options_t *o)
     p->max_header_count = size_or(o->max_header_count, 128);
     p->max_body_size = size_or(o->max_body_size, (size_t)100 * 1024 * 1024);
     p->max_trailer_size = size_or(o->max_trailer_size, 16 * 1024);
+    p->max_pipelined_size = size_or(o->max_pipelined_size, TC_UNLIMITED);
     p->output_mark = size_or(o->output_mark, 1024 * 1024);
     p->max_requests = size_or(o->max_requests_per_connection, TC_UNLIMITED);
     p->idle_timeout_ms = time_or(o->idle_timeout_ms, 75000);

@@ -48,6 +48,7 @@ tc_iostream_t *tc__iostream_alloc(tc_ioloop_t *loop, const tc__transport_t *tran
                     options && options->max_buffer_size ? options->max_buffer_size : (size_t)DEFAULT_MAX_BUFFER);
     stream->max_queued = options && options->max_write_buffer_size ? options->max_write_buffer_size
                                                                    : (size_t)DEFAULT_MAX_WRITE_BUFFER;
+    stream->read_size = TC__READ_SIZE;
     stream->fd = -1;
     stream->refs = 2;
     stream->paused = true;
@@ -257,6 +258,10 @@ void tc__iostream_set_sink(tc_iostream_t *stream, const tc__stream_sink_t *sink,
     assert(stream->watched == 0 || stream->paused);
     stream->sink = sink;
     stream->self = self;
+}
+
+void tc__iostream_set_read_size(tc_iostream_t *stream, size_t size) {
+    stream->read_size = size < TC__READ_SIZE ? (uint32_t)size : TC__READ_SIZE;
 }
 
 size_t tc__iostream_kept(const tc_iostream_t *stream) {

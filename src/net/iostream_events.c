@@ -141,7 +141,7 @@ static ssize_t receive(tc_iostream_t *stream) {
     if (net->reading)
         return -EAGAIN;
     char *into = net->in;
-    size_t room = TC__READ_SIZE;
+    size_t room = stream->read_size;
     if (!stream->sink) {
         room = tc__read_room(stream, net->in, &into);
         if (room == 0)

@@ -62,6 +62,9 @@ typedef struct tc__stream_sink {
 /* Set before the stream reads; reading starts with tc__iostream_resume. `sink` is static. */
 void tc__iostream_set_sink(tc_iostream_t *stream, const tc__stream_sink_t *sink, void *self);
 
+/* At most so many bytes in one read, and so at most so many that the sink can leave; 64 KiB at most, and unless said. */
+void tc__iostream_set_read_size(tc_iostream_t *stream, size_t size);
+
 /* Stop giving bytes. The socket is not read, but FIN and resets are noticed. */
 void tc__iostream_pause(tc_iostream_t *stream);
 

@@ -114,10 +114,11 @@ struct tc_iostream {
     size_t max_queued;
     int fd; /* -1: none */
     int error;
-    uint32_t refs;   /* one is new's, one the transport's, one the ready queue's */
-    uint8_t watched; /* TC__STREAM_… that the transport was asked for */
-    uint8_t corks;   /* depth */
-    uint8_t calls;   /* calls of the sink that are on the stack */
+    uint32_t read_size; /* of one read for the sink, at most */
+    uint32_t refs;      /* one is new's, one the transport's, one the ready queue's */
+    uint8_t watched;    /* TC__STREAM_… that the transport was asked for */
+    uint8_t corks;      /* depth */
+    uint8_t calls;      /* calls of the sink that are on the stack */
 
     bool paused : 1;     /* no bytes wanted */
     bool want_write : 1; /* the transport takes no more for now */
