@@ -424,6 +424,70 @@ static void a_handler_with_a_timeout_is_answered_for_by_503(void **state) {
     noted();
 }
 
+static int forbid(tc_request_t *req) {
+    return tc_http_error(req, 403, NULL);
+}
+
+static void no_byte_prolongs_what_a_phase_may_take(void **state) {
+    static const tc_request_handler_t refuses = { .admit = forbid, .post = hello, NOTED };
+    static const struct {
+        const char *why, *begin, *drip; /* a byte of it now and then, again and again */
+        const tc_request_handler_t *handler;
+        bool proxied;
+        uint64_t ms, every_ms; /* the time it has; 0: every second */
+    } cases[] = {
+        { "it says nothing", "", "", &simple, .ms = 20000 },
+        { "it sends empty lines", "", "\r\n", &simple, .ms = 20000, .every_ms = 5000 },
+        { "it says nothing to a server behind proxies", "", "", &simple, .proxied = true, .ms = 20000 },
+        { "it sends a PROXY header, version 1", "PROXY TCP4 ", "192.0.2.1 192.0.2.2 1234 80", &simple, .proxied = true,
+          .ms = 20000 },
+        { "it sends a PROXY header, version 2", "\r\n\r\n", "", &simple, .proxied = true, .ms = 20000 },
+        { "it sends a PROXY header and nothing more", "PROXY TCP4 192.0.2.1 192.0.2.2 1234 80\r\n", "", &simple,
+          .proxied = true, .ms = 20000 },
+        { "it sends a head", "GET / HTTP/1.1\r\nX: ", "x", &simple, .ms = 20000 },
+        { "it sends a head behind a PROXY header", "PROXY UNKNOWN\r\nGET / HTTP/1.1\r\nX: ", "x", &simple,
+          .proxied = true, .ms = 20000 },
+        { "it sends no second request", "GET / HTTP/1.1\r\n" HEAD, "", &simple, .ms = 75000 },
+        { "it sends empty lines after a request", "GET / HTTP/1.1\r\n" HEAD, "\r\n", &simple, .ms = 75000,
+          .every_ms = 10000 },
+        { "it sends no body", "POST / HTTP/1.1\r\nContent-Length: 5\r\n" HEAD, "", &simple, .ms = 30000 },
+        { "it sends no body after 100 Continue",
+          "POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 5\r\n" HEAD, "", &simple, .ms = 30000 },
+        { "it sends a chunk line", "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" HEAD "5;x=", "x", &simple,
+          .ms = 30000 },
+        { "it sends trailers", "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" HEAD "0\r\nX: ", "x", &simple,
+          .ms = 30000 },
+        { "it sends what is not read any more", "POST / HTTP/1.1\r\nContent-Length: 1000\r\n" HEAD, "x", &refuses,
+          .ms = 30000 },
+    };
+    (void)state;
+    tc_set_log_level(TC_LOG_SILENT); /* else the limit on such lines is used up, in real time, for later tests */
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        uint64_t every_ms = cases[i].every_ms ? cases[i].every_ms : 1000, passed = 0;
+        size_t len = strlen(cases[i].drip), sent = 0;
+        serve(cases[i].handler, &(tc_httpserver_options_t){ .proxy_protocol = cases[i].proxied });
+        peer_t *peer = connect_peer();
+        say(peer, cases[i].begin);
+        for (; passed + every_ms < cases[i].ms; passed += every_ms) {
+            let_pass(every_ms);
+            if (len > 0)
+                say_bytes(peer, cases[i].drip + sent++ % len, 1);
+        }
+        let_pass(cases[i].ms - passed - 1);
+        if (peer->eof || peer->closed)
+            fail_msg("closed too early: %s\n%s", cases[i].why, heard(peer));
+        let_pass(1);
+        if (!peer->eof)
+            fail_msg("not closed: %s\n%s", cases[i].why, heard(peer));
+        noted();
+        leave(peer);
+        peer_count = 0;
+        tc_httpserver_free(server);
+        server = NULL;
+    }
+    tc_set_log_level(TC_LOG_WARNING);
+}
+
 /* ---- Clients that take their answers slowly ---- */
 
 /* The system takes `window` bytes for a client that takes none by itself. */
@@ -751,10 +815,6 @@ static void a_body_is_not_read_while_its_handler_is_busy(void **state) {
 }
 
 /* ---- Lingering ---- */
-
-static int forbid(tc_request_t *req) {
-    return tc_http_error(req, 403, NULL);
-}
 
 static const tc_request_handler_t forbidden = { .admit = forbid, .post = hello, .get = hello };
 
@@ -1087,6 +1147,7 @@ int main(void) {
         TEST_SERVER(a_body_that_comes_slowly_is_not_refused),
         TEST_SERVER(a_client_that_sends_on_but_takes_nothing_is_cut),
         TEST_SERVER(time_in_which_we_do_not_read_does_not_count),
+        TEST_SERVER(no_byte_prolongs_what_a_phase_may_take),
         TEST_SERVER(a_handler_may_take_its_time),
         TEST_SERVER(a_handler_with_a_timeout_is_answered_for_by_503),
         TEST_SERVER(a_client_that_takes_nothing_for_60_seconds_is_cut),
