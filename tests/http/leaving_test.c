@@ -167,6 +167,12 @@ static int answer(tc_request_t *req) {
     return tc_write(req, "done");
 }
 
+static int answer_at_length(tc_request_t *req) {
+    static const char text[20 * 1024 * 1024]; /* more than two systems take for a client that does not read */
+    note("get");
+    return tc_write_borrowed(req, tc_bytes(text, sizeof(text)));
+}
+
 static int go_on(tc_request_t *req, void *arg) {
     (void)req, (void)arg;
     return 0;
@@ -185,6 +191,7 @@ static tc_application_t *noting_application(void) {
     tc_application_t *app = tc_application_new(NULL);
     tc_application_add(app, "/wait", &(tc_request_handler_t){ .get = wait_to_answer, NOTED }, NULL);
     tc_application_add(app, "/flushed", &(tc_request_handler_t){ .get = wait_to_go_on, NOTED }, NULL);
+    tc_application_add(app, "/large", &(tc_request_handler_t){ .get = answer_at_length, NOTED }, NULL);
     tc_application_add(app, "/buffered", &(tc_request_handler_t){ .post = answer, NOTED }, NULL);
     tc_application_add(
         app, "/streamed",
@@ -196,8 +203,7 @@ static tc_application_t *noting_application(void) {
     return app;
 }
 
-static int start_noting(void **state) {
-    int err = with_loop(state);
+static int serve_noting(void **state, int err) {
     loop = *state;
     token = NULL;
     tc_application_t *app = noting_application();
@@ -207,6 +213,14 @@ static int start_noting(void **state) {
         err = tc_httpserver_listen(server, "127.0.0.1", 0);
     tc_application_free(app);
     return err;
+}
+
+static int start_noting(void **state) {
+    return serve_noting(state, with_loop(state));
+}
+
+static int start_virtual(void **state) { /* the clock is the test's, the sockets are real */
+    return serve_noting(state, with_virtual_loop(state));
 }
 
 /* That, and nothing else, is noted in the end. */
@@ -303,6 +317,28 @@ static void handlers_are_told_how_their_client_left(void **state) {
     }
 }
 
+/* ---- Clients that do not take their answers ---- */
+
+static void a_client_that_does_not_read_is_reset(void **state) {
+    static const char *const texts[] = { "GET /large HTTP/1.1\r\n" HOST,
+                                         "GET /large HTTP/1.1\r\nConnection: close\r\n" HOST };
+    (void)state;
+    for (size_t i = 0; i < COUNT(texts); i++) {
+        wire_client_t client;
+        wire_connect(&client, tc_httpserver_port(server));
+        assert_int_equal(send(client.fd, texts[i], strlen(texts[i]), MSG_NOSIGNAL), strlen(texts[i]));
+        until_noted("get", texts[i]);
+        tc__ioloop_advance(loop, 59000);
+        assert_string_equal(noted(), "");
+        tc__ioloop_advance(loop, 61000); /* its system took something in the beginning */
+        assert_string_equal(noted(), "finish:ECLOSED");
+        assert_int_equal(tc_httpserver_connections(server), 0);
+        wire_until(&client, loop, client.eof || client.reset);
+        assert_true(client.reset);
+        wire_disconnect(&client);
+    }
+}
+
 /* ---- Handlers that fail midway ---- */
 
 static int fail_by_code(tc_request_t *req, void *arg) {
@@ -350,6 +386,7 @@ static void a_handler_that_fails_midway_resets_its_connection(void **state) {
 
 #define TEST_SERVER(test) cmocka_unit_test_setup_teardown(test, start, stop)
 #define TEST_NOTING(test) cmocka_unit_test_setup_teardown(test, start_noting, stop)
+#define TEST_VIRTUALLY(test) cmocka_unit_test_setup_teardown(test, start_virtual, stop)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
@@ -357,6 +394,7 @@ int main(void) {
         TEST_SERVER(what_is_sent_at_once_and_then_ended_is_answered),
         TEST_SERVER(after_a_reset_nothing_is_left),
         TEST_NOTING(handlers_are_told_how_their_client_left),
+        TEST_VIRTUALLY(a_client_that_does_not_read_is_reset),
         TEST_NOTING(a_handler_that_fails_midway_resets_its_connection),
     };
     return cmocka_run_group_tests_name("leaving", tests, watch_everything, NULL);
