@@ -1,4 +1,4 @@
-/* limits_test.c - request lines, heads, counts and bodies at their limits, and one beyond. */
+/* limits_test.c - request lines, heads, counts, bodies and answers at their limits, and one beyond. */
 #include "support/wire.h"
 
 /* "GET /" + fill + " HTTP/1.1" is 14 bytes and the fill. */
@@ -12,6 +12,7 @@ static const tc_httpserver_options_t options = {
     .max_header_size = 1000,
     .max_header_count = 10,
     .max_body_size = 100,
+    .max_output_size = 100000,
     .server_name = "",
 };
 
@@ -108,6 +109,10 @@ static const wire_case_t cases[] = {
     CASE("limits count from the request, not from the connection", "RFC 9112 §9.3",
          "GET / HTTP/1.1" HOST "GET / HTTP/1.1" HOST "GET /$ HTTP/1.1" HOST, "200 200 404", WIRE_OPEN,
          .fill = { "x", 186 }),
+    CASE("an answer larger than may be queued is cut", "RFC 9112 §8", "GET /large HTTP/1.1" HOST, "", WIRE_CUT,
+         .errors = 1),
+    CASE("an answer larger than may be queued is cut for HTTP/1.0 too", "RFC 9112 §8", "GET /large HTTP/1.0" HOST, "",
+         WIRE_CUT, .errors = 1),
     CASE("a server without a name does not tell one", "RFC 9110 §10.2.4", "GET / HTTP/1.1" HOST, "200", WIRE_OPEN,
          .has_not = "Server:"),
 };
