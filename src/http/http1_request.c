@@ -283,8 +283,6 @@ static int understand_head(tc__http1_message_t *message, char *head, size_t len)
     char *line_end = memchr(head, '\r', len);
     if (!line_end)
         return 400;
-    if ((size_t)(line_end - head) > message->connection->params->max_request_line)
-        return 414;
     request->remote = message->connection->peer;
     request->start_ms = tc__ioloop_now(request->loop);
     request->content_length = parser->flags & F_CHUNKED ? TC__LENGTH_UNKNOWN : parser->content_length;

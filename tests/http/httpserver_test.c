@@ -288,6 +288,24 @@ static void a_server_may_be_freed_while_it_drains(void **state) {
     wire_disconnect(&client);
 }
 
+static void a_server_may_be_freed_before_its_drain_begins(void **state) {
+    wire_client_t client;
+    (void)state;
+    serve(NULL);
+    drained = 0;
+    connect_client(&client);
+    ask(&client, "GET /wait HTTP/1.1\r\n" HOST);
+    tc_httpserver_drain(server, 60000, on_drained, NULL);
+    tc_httpserver_free(server);
+    server = NULL;
+    until_ended(&client);
+    release_token();
+    turn(5);
+    assert_int_equal(drained, 0);
+    noted();
+    wire_disconnect(&client);
+}
+
 /* ---- Counting ---- */
 
 static void at_max_connections_accepting_pauses(void **state) {
@@ -368,6 +386,9 @@ static void options_are_checked(void **state) {
     assert_int_equal(tc_httpserver_new(&it, loop, app, &(tc_httpserver_options_t){ .server_name = "a\r\nb" }),
                      TC_EINVAL);
     assert_logged("server_name");
+    assert_int_equal(tc_httpserver_new(&it, loop, app, &(tc_httpserver_options_t){ .trusted_downstream = "::1" }),
+                     TC_EINVAL);
+    assert_logged("without xheaders or proxy_protocol");
     assert_null(it);
     tc_application_free(app);
     assert_int_equal(tc_httpserver_listen(NULL, NULL, 0), TC_EINVAL);
@@ -614,6 +635,7 @@ int main(void) {
         TEST_SERVER(a_second_drain_brings_the_deadline_nearer_and_both_are_told),
         TEST_SERVER(a_server_may_be_freed_when_it_is_drained),
         TEST_SERVER(a_server_may_be_freed_while_it_drains),
+        TEST_SERVER(a_server_may_be_freed_before_its_drain_begins),
         TEST_SERVER(at_max_connections_accepting_pauses),
         TEST_SERVER(a_stopped_server_answers_those_it_has),
         TEST_SERVER(without_keep_alive_each_answer_is_the_last),
