@@ -3,7 +3,8 @@
  *
  * The listening sockets are watched level-triggered; an event accepts some connections, and what remains is reported
  * again. How many one event tries follows what came before (`batch`): trying once more than there are connections costs
- * a system call for nothing, trying too few costs a turn of the loop.
+ * a system call for nothing, trying too few costs a turn of the loop. If turns are long, who waits in the system's
+ * queue waits for many of them: then most are taken that one event may take.
  *
  * Out of descriptors, or of memory, or not allowed to accept, the server is starving: it stops watching, so that
  * nothing spins, and the clients wait in the system's queue. It looks again after 100 ms, and when a stream of this
@@ -26,7 +27,7 @@
 #include "util/error_internal.h"
 #include "util/log_internal.h"
 
-enum { MOST_ACCEPTS = 64, FULL_BATCHES = 8, RETRY_MS = 100 };
+enum { MOST_ACCEPTS = 256, FULL_BATCHES = 8, LONG_TURN_MS = 2, RETRY_MS = 100 };
 
 typedef struct listener {
     uv_poll_t poll;
@@ -35,6 +36,7 @@ typedef struct listener {
     int fd;                /* -1: closed */
     unsigned batch;        /* how many connections an event tries to take */
     unsigned full_batches; /* in a row */
+    uint64_t full_ms;      /* when the last one was */
     bool is_tcp;
     bool watching;
     bool gives_nodelay; /* accepted sockets inherit TCP_NODELAY */
@@ -162,6 +164,19 @@ static int accept_one(listener_t *listener) {
 
 static void close_listener(listener_t *listener);
 
+/* An event took as many as it tries: more may be waiting. */
+static void grow_batch(listener_t *listener) {
+    uint64_t now = uv_now(listener->server->loop->uv), before = listener->full_ms;
+    listener->full_ms = now;
+    if (listener->full_batches++ > 0 && now - before >= LONG_TURN_MS) {
+        listener->batch = MOST_ACCEPTS;
+    } else if (listener->full_batches >= FULL_BATCHES || listener->server->starving) {
+        listener->full_batches = 0;
+        if (listener->batch < MOST_ACCEPTS)
+            listener->batch *= 2;
+    }
+}
+
 /* Take up to `most`. The server is kept alive by its caller, but may be stopped or paused in between. */
 static void accept_some(listener_t *listener, unsigned most) {
     tc_tcpserver_t *server = listener->server;
@@ -199,11 +214,8 @@ static void accept_some(listener_t *listener, unsigned most) {
             return;
         }
     }
-    if (++listener->full_batches < FULL_BATCHES && !server->starving)
-        return;
-    listener->full_batches = 0;
-    if (listener->batch < MOST_ACCEPTS)
-        listener->batch *= 2;
+    if (listener->fd >= 0)
+        grow_batch(listener);
 }
 
 static void on_event(uv_poll_t *poll, int status, int events) {

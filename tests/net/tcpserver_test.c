@@ -100,6 +100,23 @@ static void accepted_sockets_do_not_delay(void **state) {
     close(client);
 }
 
+/* Whoever comes last in a crowd waits for few turns of the loop, if they are long. */
+static void a_crowd_is_accepted_in_few_turns_if_they_are_long(void **state) {
+    (void)state;
+    enum { CROWD = 200 };
+    int clients[CROWD], turns = 0;
+    assert_int_equal(tc_tcpserver_listen(server, "127.0.0.1", TC_ANY_PORT), 0);
+    for (int i = 0; i < CROWD; i++)
+        assert_true((clients[i] = start_connect(tc_tcpserver_port(server))) >= 0);
+    for (; accepts < CROWD; turns++) {
+        tc__ioloop_turn(loop, true);
+        uv_sleep(3);
+    }
+    assert_in_range(turns, 1, 5);
+    for (int i = 0; i < CROWD; i++)
+        close(clients[i]);
+}
+
 static void several_addresses_can_be_served(void **state) {
     (void)state;
     assert_int_equal(tc_tcpserver_listen(server, "127.0.0.1", TC_ANY_PORT), 0);
@@ -434,6 +451,7 @@ int main(void) {
     static const struct CMUnitTest tests[] = {
         T(connections_become_streams),
         T(accepted_sockets_do_not_delay),
+        T(a_crowd_is_accepted_in_few_turns_if_they_are_long),
         T(several_addresses_can_be_served),
         T(many_clients_at_once_are_all_taken),
         T(unix_sockets_have_nameless_peers),
