@@ -43,6 +43,13 @@ static inline uint64_t tc__ioloop_now(const tc_ioloop_t *loop) {
     return loop->is_virtual ? loop->virtual_now : uv_now(loop->uv);
 }
 
+/* Has this turn of the loop, since it waited for events, taken so long already that those who still have their share of
+ * it before them should be content with little? */
+static inline bool tc__ioloop_is_late(const tc_ioloop_t *loop) {
+    enum { LONG_TURN_MS = 10 };
+    return uv_hrtime() / 1000000 > uv_now(loop->uv) + LONG_TURN_MS;
+}
+
 /* NULL becomes the current loop; NULL then is a misuse that was logged and detailed ("no loop on this thread"). */
 tc_ioloop_t *tc__ioloop_or_current(tc_ioloop_t *loop);
 

@@ -32,7 +32,7 @@ enum {
     LINGER_MS = 2000,
     LINGER_DRAINING_MS = 500, /* enough for the client's FIN to come back */
     FREE_STEPS = 2,           /* of the parser; those behind them in one turn of the loop share … */
-    TURN_US = 200             /* … that much time, then other connections get theirs */
+    TURN_US = 200             /* … that much time, then other connections get theirs; in a long turn, none */
 };
 
 /* ---- Deadlines ---- */
@@ -296,18 +296,18 @@ static size_t discard(tc__http1connection_t *connection, size_t len) {
 }
 
 /* Requests and chunks arrive by the thousand in one read, and each may keep a handler busy. */
-static bool turn_is_over(uint64_t *since) {
+static bool turn_is_over(const tc__http1connection_t *connection, uint64_t *since) {
     uint64_t now = uv_hrtime();
     if (*since == 0)
         *since = now;
-    return now - *since > (uint64_t)TURN_US * 1000;
+    return now - *since > (uint64_t)TURN_US * 1000 || tc__ioloop_is_late(tc__http1_loop(connection));
 }
 
 static const char *feed(tc__http1connection_t *connection, const char *at, const char *end) {
     uint64_t since = 0;
     connection->feeding = true;
     for (int step = 0; (at < end || owes_event(connection)) && can_parse(connection); step++) {
-        if (step >= FREE_STEPS && at < end && turn_is_over(&since))
+        if (step >= FREE_STEPS && at < end && turn_is_over(connection, &since))
             break; /* the stream keeps the rest, and gives it in the next turn */
         at = tc__http1_parse(connection, at, end);
     }

@@ -29,6 +29,13 @@ static void release_from(const tc__segment_t *segments, size_t i, size_t count) 
         release(&segments[i]);
 }
 
+static size_t total_len(const tc__segment_t *segments, size_t count) {
+    size_t len = 0;
+    for (size_t i = 0; i < count; i++)
+        len += segments[i].bytes.len;
+    return len;
+}
+
 /* ---- Chunks ---- */
 
 void tc__queue_push(tc_iostream_t *stream, tc__chunk_t *chunk) {
@@ -220,9 +227,14 @@ void tc__iostream_close_when_written(tc_iostream_t *stream) {
     end_if_sent(stream);
 }
 
+/* What a stream with so many bytes may send in this turn of the loop. */
+static size_t send_budget(const tc_iostream_t *stream, size_t len) {
+    return len > TC__SEND_LATE && tc__ioloop_is_late(stream->loop) ? TC__SEND_LATE : TC__SEND_BUDGET;
+}
+
 /* One turn's worth of the queue. */
 static void send_queue(tc_iostream_t *stream) {
-    size_t budget = TC__SEND_BUDGET;
+    size_t budget = send_budget(stream, stream->queued);
     stream->want_write = false;
     while (stream->queue && tc__iostream_open(stream)) {
         struct iovec iov[TC__SEND_SEGMENTS];
@@ -274,7 +286,8 @@ static void add_segments(struct iovec *iov, int *n_iov, size_t *budget, const tc
  */
 static int send_now(tc_iostream_t *stream, const tc__segment_t *segments, size_t count) {
     tc__net_t *net = tc__iostream_net(stream);
-    size_t corked = owns_cork(stream, net) ? net->cork_len : 0, budget = TC__SEND_BUDGET, i = 0, offset = 0;
+    size_t corked = owns_cork(stream, net) ? net->cork_len : 0, i = 0, offset = 0;
+    size_t budget = send_budget(stream, corked + total_len(segments, count));
     assert(!stream->queue);
     for (;;) {
         struct iovec iov[TC__SEND_SEGMENTS];

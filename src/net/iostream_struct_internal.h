@@ -10,10 +10,11 @@
 #include "util/alloc_internal.h"
 
 enum {
-    TC__READ_SIZE = 65536,       /* most bytes of one recv */
-    TC__CORK_COPY = 4096,        /* a segment up to this size is copied into the cork buffer */
-    TC__SEND_SEGMENTS = 16,      /* iovecs of one sendmsg */
-    TC__SEND_BUDGET = 256 * 1024 /* bytes that one stream sends before the others have their turn */
+    TC__READ_SIZE = 65536,        /* most bytes of one recv */
+    TC__CORK_COPY = 4096,         /* a segment up to this size is copied into the cork buffer */
+    TC__SEND_SEGMENTS = 16,       /* iovecs of one sendmsg */
+    TC__SEND_BUDGET = 256 * 1024, /* bytes that one stream sends before the others have their turn … */
+    TC__SEND_LATE = 16 * 1024     /* … and if the others have waited long */
 };
 
 /* ---- What the streams of a loop share ---- */

@@ -808,6 +808,27 @@ static void one_turn_sends_so_much_and_no_more(void **state) {
     end(stream);
 }
 
+static void a_long_turn_sends_little_more(void **state) {
+    (void)state;
+    tc_iostream_t *stream = sunk_stream(UNIX_SOCKET, NULL);
+    set_buffer(tc__iostream_fd(stream), SO_SNDBUF, 8 << 20);
+    enum { LARGE = 100 * 1024 };
+    static const char large[LARGE];
+    static char got[LARGE];
+    tc__segment_t segment = { tc_bytes(large, LARGE), NULL, NULL };
+    tc__ioloop_turn(loop, false);
+    uv_sleep(20); /* whoever had a share of the turn before */
+    assert_int_equal(tc__iostream_sendv(stream, &segment, 1), 0);
+    assert_int_equal(tc__iostream_queued(stream), LARGE - TC__SEND_LATE);
+    for (size_t len = 0; len < LARGE;) {
+        ssize_t n = recv(peer, got + len, LARGE - len, MSG_DONTWAIT);
+        if (n > 0)
+            len += (size_t)n;
+        tc__ioloop_turn(loop, false);
+    }
+    end(stream);
+}
+
 static void a_failed_send_closes_from_the_ready_queue(void **state) {
     (void)state;
     for (transport_t transport = UNIX_SOCKET; transport <= TCP_SOCKET; transport++) {
@@ -1057,6 +1078,7 @@ int main(void) {
         T(segments_are_sent_in_order_through_a_tiny_socket),
         T(fifty_megabytes_to_a_slow_reader_stay_bounded),
         T(one_turn_sends_so_much_and_no_more),
+        T(a_long_turn_sends_little_more),
         T(a_failed_send_closes_from_the_ready_queue),
         T(a_reset_while_output_waits_gives_it_up),
         T(close_when_written_waits_for_the_system),

@@ -14,7 +14,7 @@
 
 #include "async/ioloop_internal.h"
 
-enum { PILE = 200, MOST = 4, SLOW_NS = 2 * 1000 * 1000 };
+enum { PILE = 200, MOST = 4, CROWD = 100, SLOW_NS = 2 * 1000 * 1000, QUICK_NS = 50 * 1000 };
 
 typedef struct {
     tc_ioloop_t *loop;
@@ -25,12 +25,20 @@ typedef struct {
     size_t token_count;
 } fixture_t;
 
-static int be_slow(tc_request_t *req) {
+static int work(tc_request_t *req, uint64_t ns) {
     fixture_t *f = tc_arg(req);
     f->calls++;
-    for (uint64_t end = uv_hrtime() + SLOW_NS; uv_hrtime() < end;)
+    for (uint64_t end = uv_hrtime() + ns; uv_hrtime() < end;)
         continue;
     return 0;
+}
+
+static int be_slow(tc_request_t *req) {
+    return work(req, SLOW_NS);
+}
+
+static int be_quick(tc_request_t *req) {
+    return work(req, QUICK_NS);
 }
 
 static int take_slowly(tc_request_t *req, tc_bytes_t chunk) {
@@ -48,6 +56,7 @@ static int set_up(void **state) {
     assert_int_equal(tc_ioloop_new(&f.loop), 0);
     tc_application_t *app = tc_application_new(NULL);
     tc_application_add(app, "/slow", &(tc_request_handler_t){ .get = be_slow }, &f);
+    tc_application_add(app, "/quick", &(tc_request_handler_t){ .get = be_quick }, &f);
     tc_application_add(app, "/upload",
                        &(tc_request_handler_t){ .post = answer, .body = TC_BODY_STREAM, .data_received = take_slowly },
                        &f);
@@ -110,6 +119,28 @@ static void test_small_chunks(void **state) {
     be_answered_between(*state, pile, len + 5);
     fixture_t *f = *state;
     wire_until(&f->greedy, f->loop, f->greedy.in && strstr(f->greedy.in, "\r\n\r\nhere"));
+}
+
+/* A share for each of many is a long turn for all: once it is long, the shares that are left are two requests. */
+static void test_a_crowd_that_pipelines(void **state) {
+    fixture_t *f = *state;
+    static const char request[] = "GET /quick HTTP/1.1\r\nHost: a\r\n\r\n";
+    static char pile[PILE * sizeof request];
+    static wire_client_t crowd[CROWD];
+    enum { UNTIL_LATE = 11 * 1000 * 1000 / QUICK_NS, PASSES = 3 };
+    size_t len = 0;
+    for (int i = 0; i < PILE; i++, len += sizeof request - 1)
+        memcpy(pile + len, request, sizeof request - 1);
+    for (int i = 0; i < CROWD; i++)
+        wire_connect(&crowd[i], tc_httpserver_port(f->server));
+    while (tc_httpserver_connections(f->server) < 2 + CROWD)
+        wire_turn(&f->patient, f->loop);
+    for (int i = 0; i < CROWD; i++)
+        send_at_once(&crowd[i], pile, len);
+    tc__ioloop_turn(f->loop, false);
+    assert_in_range(f->calls, 1, UNTIL_LATE + PASSES * 2 * CROWD);
+    for (int i = 0; i < CROWD; i++)
+        wire_disconnect(&crowd[i]);
 }
 
 /* ---- Leaving ---- */
@@ -191,6 +222,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_pipelined_requests, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_small_chunks, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_crowd_that_pipelines, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_requests_left_behind, set_up_narrow, tear_down_narrow),
         cmocka_unit_test_setup_teardown(test_requests_that_outlive_the_server, set_up_narrow, tear_down_narrow),
     };
