@@ -1,10 +1,9 @@
 /*
  * server.c - what clients are to try in tests/scripts/clients_test: what came is told back, in bytes and by checksum.
  *
- *     clients_server FILE      http://localhost:8888, until SIGTERM; what is posted to /store goes to FILE
+ *     clients_server FOLDER      http://localhost:8888, until SIGTERM; the file posted to /store becomes FOLDER/stored
  */
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <tornadoc.h>
 
@@ -90,25 +89,19 @@ static int form(tc_request_t *req) {
 
 /* ---- To disk ---- */
 
-static void close_file(void *file) {
-    fclose(file);
+static int kept(tc_request_t *req, tc_future_t *future, void *arg) {
+    const tc_http_file_t *file = arg;
+    TC_TRY(tc_future_status(future));
+    return tc_writef(req, "%s %s %" PRIu64 " bytes\n", tc_get_body_argument(req, "title", "-"), tc_http_file_name(file),
+                     tc_http_file_size(file));
 }
 
-static int open_file(tc_request_t *req) {
-    FILE **file = tc_data(req);
-    if (!(*file = fopen(tc_arg(req), "wb")))
-        return tc_http_error(req, 500, "cannot store it");
-    return tc_on_cleanup(req, close_file, *file);
-}
-
-static int store_chunk(tc_request_t *req, tc_bytes_t chunk) {
-    FILE **file = tc_data(req);
-    return fwrite(chunk.data, 1, chunk.len, *file) == chunk.len ? 0 : tc_http_error(req, 507, "the disk is full");
-}
-
-static int stored(tc_request_t *req) {
-    FILE **file = tc_data(req);
-    return fflush(*file) == 0 ? tc_write(req, "stored\n") : tc_http_error(req, 507, "the disk is full");
+static int store(tc_request_t *req) {
+    const tc_http_file_t *file = tc_get_file(req, "file");
+    if (!file)
+        return tc_http_error(req, 400, "no file");
+    return tc_then(req, tc_http_file_keep(file, tc_sprintf(req, "%s/stored", (const char *)tc_arg(req)), 0), kept,
+                   (void *)(uintptr_t)file);
 }
 
 /* ---- Downloads ---- */
@@ -183,7 +176,8 @@ static int tell_left(tc_request_t *req) {
 int main(int argc, char **argv) {
     for (size_t i = 0; i < sizeof pattern; i++)
         pattern[i] = (char)(i % 251);
-    tc_application_t *app = tc_application_new(NULL);
+    char *folder = argc > 1 ? argv[1] : ".";
+    tc_application_t *app = tc_application_new(&(tc_application_options_t){ .spool_dir = folder });
     tc_application_add(app, "/", &(tc_request_handler_t){ .get = form_page }, NULL);
     tc_application_add(app, "/form", &(tc_request_handler_t){ .post = form }, NULL);
     tc_application_add(app, "/echo", &(tc_request_handler_t){ .any = echo }, NULL);
@@ -196,13 +190,8 @@ int main(int argc, char **argv) {
                                                 .put = tell_stream },
                        NULL);
     tc_application_add(app, "/store",
-                       &(tc_request_handler_t){ .body = TC_BODY_STREAM,
-                                                .max_body_size = TC_UNLIMITED,
-                                                .data_size = sizeof(FILE *),
-                                                .prepare = open_file,
-                                                .data_received = store_chunk,
-                                                .post = stored },
-                       argc > 1 ? argv[1] : "/dev/null");
+                       &(tc_request_handler_t){ .body = TC_BODY_FORM, .max_body_size = TC_UNLIMITED, .post = store },
+                       folder);
     tc_application_add(app, "/download", &(tc_request_handler_t){ .data_size = sizeof(download_t), .get = download },
                        NULL);
     tc_application_add(app, "/refuse", &(tc_request_handler_t){ .admit = refuse, .any = echo }, NULL);
