@@ -267,7 +267,8 @@ static int add_header_each(tc_request_t *req) {
 }
 
 static void start(void) {
-    tc_application_t *app = tc_application_new(&(tc_application_options_t){ .max_arguments = TC_UNLIMITED });
+    tc_application_t *app = tc_application_new(
+        &(tc_application_options_t){ .max_arguments = TC_UNLIMITED, .max_parts = TC_UNLIMITED });
     tc_application_add(app, "/", &(tc_request_handler_t){ .any = answer }, NULL);
     tc_application_add(app, "/tail/{path:*}", &(tc_request_handler_t){ .any = answer }, NULL);
     tc_application_add(app, "/json", &(tc_request_handler_t){ .post = json }, NULL);
@@ -275,6 +276,7 @@ static void start(void) {
     tc_application_add(app, "/stream",
                        &(tc_request_handler_t){ .body = TC_BODY_STREAM, .data_received = on_chunk, .post = answer },
                        NULL);
+    tc_application_add(app, "/parts", &(tc_request_handler_t){ .body = TC_BODY_FORM, .post = form }, NULL);
     tc_application_add(app, "/write/{path:*}", &(tc_request_handler_t){ .get = write_each }, NULL);
     tc_application_add(app, "/borrow/{path:*}", &(tc_request_handler_t){ .get = borrow_each }, NULL);
     tc_application_add(app, "/flush/{path:*}", &(tc_request_handler_t){ .get = flush_each }, NULL);
@@ -411,6 +413,10 @@ static int json_body(tc_bytes_t text) {
 
 static int urlencoded_form(tc_bytes_t text) {
     return post("/form", "application/x-www-form-urlencoded", text);
+}
+
+static int form_in_parts(tc_bytes_t text) {
+    return post("/parts", "multipart/form-data; boundary=boundary", text);
 }
 
 static int multipart_form(tc_bytes_t text) {
@@ -599,8 +605,10 @@ static const struct {
       0 },
     { "form", urlencoded_form, "many fields", "", "name#=value&", "a=1", 5000, 200 },
     { "form", urlencoded_form, "fields of one name", "", "a=1&", "", 10000, 200 },
-    { "form", multipart_form, "fields", "", PART "\r\n\r\nvalue\r\n", "--boundary--\r\n", 45, 200 },
-    { "form", multipart_form, "files", "", PART "#; filename=f\r\n\r\nvalue\r\n", "--boundary--\r\n", 45, 200 },
+    { "form", multipart_form, "fields", "", PART "\r\n\r\nvalue\r\n", "--boundary--\r\n", 1000, 200 },
+    { "form", form_in_parts, "fields of TC_BODY_FORM", "", PART "\r\n\r\nvalue\r\n", "--boundary--\r\n", 1000, 200 },
+    { "form", form_in_parts, "a large field of TC_BODY_FORM", PART "\r\n\r\n", "value", LAST, 30000, 200 },
+    { "form", multipart_form, "files", "", PART "#; filename=f\r\n\r\nvalue\r\n", "--boundary--\r\n", 1000, 200 },
     { "form", multipart_form, "a large file", PART "; filename=f\r\n\r\n", "value", LAST, 30000, 200 },
     { "JSON", json_body, "an array", "[", "#,", "0]", 10000, 200 },
     { "JSON", json_body, "arrays that do not end", "", "[", "", 20000, 400 },
