@@ -45,7 +45,9 @@ tc_future_t *tc__request_keep(tc_request_t *req, tc__spool_file_t **spool, tc_by
                               unsigned flags) {
     if (flags & ~(unsigned)TC_KEEP_SYNC)
         return refuse(req, TC_EINVAL, "flags that are not known to this library");
-    if (!*spool) {
+    if (!*spool) { /* a copy is made, for the write may outlive the request */
+        if (tc__body_charge(req, bytes.len) != 0)
+            return refuse(req, TC_ENOMEM, "too many bodies are in memory");
         tc__spool_file_t *file = tc__request_new_spool(req);
         if (!file || tc__spool_file_append(file, bytes) < 0)
             return NULL;

@@ -105,6 +105,8 @@ static int move(void *arg, void **out) {
         return failed(file, "keep a file as", file->target, err);
     file->kept = true;
     err = file->sync ? tc__file_sync_directory_of(file->target) : 0;
+    if (err < 0 && tc__file_move(file->target, file->path) == 0) /* as if nothing had been done */
+        file->kept = false;
     return err < 0 ? failed(file, "sync the directory of", file->target, err) : 0;
 }
 
@@ -291,10 +293,6 @@ tc_future_t *tc__spool_file_keep(tc__spool_file_t *file, const char *path, bool 
 
 bool tc__spool_file_full(const tc__spool_file_t *file) {
     return tc__buffer_len(&file->buffer) >= TC__SPOOL_GATHER;
-}
-
-bool tc__spool_file_busy(const tc__spool_file_t *file) {
-    return file->done != NULL;
 }
 
 uint64_t tc__spool_file_size(const tc__spool_file_t *file) {

@@ -38,7 +38,6 @@ tc_future_t *tc__spool_file_flush(tc__spool_file_t *file, tc__spool_flush_t how)
  * is written if nothing was before; else it is to be flushed. */
 tc_future_t *tc__spool_file_keep(tc__spool_file_t *file, const char *path, bool sync);
 
-bool tc__spool_file_busy(const tc__spool_file_t *file);
 uint64_t tc__spool_file_size(const tc__spool_file_t *file); /* of all that was appended */
 /* Once it was flushed, while nothing is under way, and if nothing failed: else -1, NULL. */
 int tc__spool_file_fd(const tc__spool_file_t *file); /* its offset is 0 until its user moves it */

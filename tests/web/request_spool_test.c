@@ -210,6 +210,17 @@ static void a_body_may_be_kept_wherever_it_is(void **state) {
     settle(tc_test_client_loop(client));
 }
 
+static void what_is_copied_to_be_kept_counts_among_all_bodies(void **state) {
+    (void)state;
+    use_options(&(tc_application_options_t){ .spool_dir = dir, .max_buffered_size = 500 });
+    route("/", HANDLER(.post = keeps));
+    char path[200];
+    snprintf(path, sizeof path, "/?as=%s/kept", dir);
+    assert_string_equal(ask_with(path, FETCH(.body = tc_bytes(bytes, 501))), "200 too many bodies are in memory");
+    assert_string_equal(ask_with(path, FETCH(.body = tc_bytes(bytes, 500))), "200 kept");
+    unlink(in_dir("kept"));
+}
+
 static int keeps_too_early(tc_request_t *req) {
     return tc_then(req, tc_keep_body(req, in_dir("kept"), 0), kept, NULL);
 }
@@ -256,6 +267,7 @@ int main(void) {
         SPOOL_TEST(without_one_it_is_TMPDIR),
         SPOOL_TEST(a_directory_that_goes_missing_fails_requests),
         SPOOL_TEST(a_body_may_be_kept_wherever_it_is),
+        SPOOL_TEST(what_is_copied_to_be_kept_counts_among_all_bodies),
         SPOOL_TEST(what_cannot_be_kept_is_told),
     };
     return cmocka_run_group_tests(tests, fill, NULL);

@@ -452,6 +452,25 @@ static void syncing_may_fail_and_the_file_is_removed_in_the_end(void **state) {
     tc__spool_file_free(file);
 }
 
+static int cannot_open_directories(const char *path, int flags, mode_t mode) {
+    if (!(flags & O_DIRECTORY))
+        return real.open(path, flags, mode);
+    errno = EMFILE;
+    return -1;
+}
+
+static void a_name_that_cannot_be_synced_is_taken_back(void **state) {
+    tc__spool_file_t *file = file_with(state, "text");
+    tc__file_sys.open = cannot_open_directories;
+    assert_int_equal(wait_for(*state, tc__spool_file_keep(file, in_dir("kept"), true)), -EMFILE);
+    assert_string_equal(content_of(in_dir("kept")), "(no file)");
+    tc__file_sys = real;
+    assert_int_equal(wait_for(*state, tc__spool_file_keep(file, in_dir("kept"), true)), 0);
+    tc__spool_file_free(file);
+    settle(*state);
+    assert_int_equal(unlink(in_dir("kept")), 0);
+}
+
 static int never_unlinks(const char *path) {
     (void)path;
     errno = EACCES;
@@ -521,17 +540,23 @@ static int blocks(void *arg, void **out) {
     return 0;
 }
 
-static void freed_before_it_is_written_it_is_not_written_at_all(void **state) {
+static void freed_or_cancelled_before_it_is_written_it_is_not_written_at_all(void **state) {
     uv_sem_t idle;
     uv_sem_init(&idle, 0);
     long threads = 5 * sysconf(_SC_NPROCESSORS_ONLN);
     for (long i = 0; i < threads; i++)
         tc_future_unref(tc_run_in_executor(NULL, blocks, &idle, NULL));
-    tc__spool_file_t *file = new_file(state);
+    tc__spool_file_t *file = new_file(state), *other = new_file(state);
     append(file, "text");
+    append(other, "text");
     tc_future_t *future = tc__spool_file_flush(file, TC__SPOOL_MORE);
     tc__spool_file_free(file);
     assert_int_equal(wait_for(*state, future), TC_ECANCELED);
+    future = tc__spool_file_flush(other, TC__SPOOL_MORE);
+    tc_future_cancel(future);
+    assert_int_equal(wait_for(*state, future), TC_ECANCELED);
+    assert_int_equal(flush(state, other), TC_ECANCELED);
+    tc__spool_file_free(other);
     for (long i = 0; i < threads; i++)
         uv_sem_post(&idle);
     settle(*state);
@@ -660,10 +685,11 @@ int main(void) {
         TEST_SPOOL(each_system_call_may_fail),
         TEST_SPOOL(a_missing_directory_is_told),
         TEST_SPOOL(syncing_may_fail_and_the_file_is_removed_in_the_end),
+        TEST_SPOOL(a_name_that_cannot_be_synced_is_taken_back),
         TEST_SPOOL(a_file_that_cannot_be_removed_is_logged),
         TEST_SPOOL(a_file_that_somebody_else_removed_is_fine),
         TEST_SLOW(freed_while_it_is_written_it_goes_when_that_is_over),
-        TEST_SLOW(freed_before_it_is_written_it_is_not_written_at_all),
+        TEST_SLOW(freed_or_cancelled_before_it_is_written_it_is_not_written_at_all),
         TEST_SLOW(a_loop_may_end_while_a_file_is_written),
         TEST_SLOW(a_loop_may_end_while_a_file_is_written_that_nobody_wants),
         TEST_SPOOL(a_file_may_outlive_its_loops_last_turn),
