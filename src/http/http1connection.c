@@ -332,9 +332,7 @@ void tc__http1_continue(tc__http1connection_t *connection) {
     tc__http1_release(connection);
 }
 
-/* How many bytes were used. */
-/* The PROXY header before all else; bytes of it that were used. Whoever is not trusted with one, or sends none, is cut.
- */
+/* The PROXY header before all else; how many bytes it used. Whoever is not trusted with one, or sends none, is cut. */
 static size_t read_proxy_header(tc__http1connection_t *connection, tc_bytes_t bytes) {
     static tc__log_limit_t limit;
     char peer[INET6_ADDRSTRLEN + 16];
@@ -358,6 +356,7 @@ static size_t read_proxy_header(tc__http1connection_t *connection, tc_bytes_t by
     return bytes.len;
 }
 
+/* How many bytes were used. */
 static size_t take_data(tc__http1connection_t *connection, tc_bytes_t bytes) {
     if (connection->proxy) {
         size_t used = read_proxy_header(connection, bytes);

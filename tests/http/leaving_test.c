@@ -6,12 +6,14 @@
  */
 #include "async/async_test.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <tornadoc/web.h>
 
+#include "net/netutil_internal.h"
 #include "support/wire.h"
 
 #define HOST "Host: a\r\n\r\n"
@@ -319,15 +321,24 @@ static void handlers_are_told_how_their_client_left(void **state) {
 
 /* ---- Clients that do not take their answers ---- */
 
+static int not_told(int fd, int *out) {
+    (void)fd, (void)out;
+    errno = ENOTSUP;
+    return -1;
+}
+
 static void a_client_that_does_not_read_is_reset(void **state) {
     static const char *const texts[] = { "GET /large HTTP/1.1\r\n" HOST,
                                          "GET /large HTTP/1.1\r\nConnection: close\r\n" HOST };
+    int (*in_flight)(int, int *) = tc__sys.in_flight;
     (void)state;
-    for (size_t i = 0; i < COUNT(texts); i++) {
+    for (size_t i = 0; i < 2 * COUNT(texts); i++) {
+        const char *text = texts[i / 2];
         wire_client_t client;
+        tc__sys.in_flight = i % 2 ? not_told : in_flight; /* not all systems tell what their peers have taken */
         wire_connect(&client, tc_httpserver_port(server));
-        assert_int_equal(send(client.fd, texts[i], strlen(texts[i]), MSG_NOSIGNAL), strlen(texts[i]));
-        until_noted("get", texts[i]);
+        assert_int_equal(send(client.fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
+        until_noted("get", text);
         tc__ioloop_advance(loop, 59000);
         assert_string_equal(noted(), "");
         tc__ioloop_advance(loop, 61000); /* its system took something in the beginning */
@@ -337,6 +348,7 @@ static void a_client_that_does_not_read_is_reset(void **state) {
         assert_true(client.reset);
         wire_disconnect(&client);
     }
+    tc__sys.in_flight = in_flight;
 }
 
 /* ---- Handlers that fail midway ---- */
