@@ -38,7 +38,8 @@ static int on_chunk_header(llhttp_t *parser) {
     return parser->content_length > message->body_limit - message->body_len ? -1 : 0;
 }
 
-/* llhttp passes names and values that are empty, and quotes inside a token (RFC 9112 section 7.1.1). */
+/* llhttp passes names and values that are empty, quotes inside a token, and DEL inside quotes (RFC 9112 section 7.1.1).
+ */
 static int on_extension_name(llhttp_t *parser, const char *at, size_t len) {
     tc__http1_message_t *message = parser->data;
     (void)at;
@@ -51,7 +52,8 @@ static int on_extension_value(llhttp_t *parser, const char *at, size_t len) {
     if (message->extension_len == 0 && len > 0)
         message->extension_quoted = *at == '"';
     message->extension_len += len;
-    return message->extension_quoted || !memchr(at, '"', len) ? 0 : HPE_USER;
+    bool bad = memchr(at, 0x7f, len) || (!message->extension_quoted && memchr(at, '"', len));
+    return bad ? HPE_USER : 0;
 }
 
 static int on_extension_end(llhttp_t *parser) {

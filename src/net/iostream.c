@@ -156,9 +156,11 @@ void tc__iostream_end(tc_iostream_t *stream, int err) {
         tc__soon_call(net->loop, &net->room);
 }
 
+/* What was to be sent is lost, so the peer must not see a clean end. */
 void tc__iostream_doom(tc_iostream_t *stream, int err) {
     if (!tc__iostream_open(stream))
         return;
+    stream->transport->abort(stream);
     stream->doomed = true;
     stream->error = err;
     tc__queue_drop(stream, err);
@@ -191,9 +193,13 @@ void tc_iostream_close(tc_iostream_t *stream) {
     tc__iostream_soon(stream);
 }
 
+/* What is corked counts as sent: perhaps it is an answer before the one that is cut. */
 void tc__iostream_abort(tc_iostream_t *stream) {
-    if (stream && !stream->closed)
-        stream->transport->abort(stream);
+    if (!stream || stream->closed)
+        return;
+    if (tc__iostream_open(stream) && !stream->queue && tc__iostream_queued(stream) > 0)
+        tc__queue_send_cork(stream);
+    stream->transport->abort(stream);
     tc_iostream_close(stream);
 }
 

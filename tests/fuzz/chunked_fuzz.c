@@ -383,7 +383,8 @@ static bool is_refused(const client_t *client) {
     MUST(client->eof);
     if (decoder.status == 431 || decoder.frames) /* in one piece with it may come what is bad for another reason */
         return status == 400 || status == 413 || status == 431;
-    if (decoder.extended) /* a value may be looked at when all of it is there, and counted before */
+    if (decoder.extended &&
+        decoder.status == 400) /* a value may be looked at when all of it is there, and counted before */
         return status == 400 || status == 431;
     return status == decoder.status;
 }

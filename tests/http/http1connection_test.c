@@ -4,6 +4,8 @@
  */
 #include "async/async_test.h"
 
+#include <errno.h>
+
 #include <tornadoc/web.h>
 
 #include "http/httpserver_internal.h"
@@ -1121,6 +1123,44 @@ static void a_server_freed_with_a_chunk_handles_nothing_more(void **state) {
     assert_string_equal(noted(), "chunk");
 }
 
+static int hello_or_half(tc_request_t *req) {
+    if (!tc_get_argument(req, "half", NULL))
+        return hello(req);
+    tc_write(req, "half");
+    TC_TRY(tc_flush(req));
+    return TC_EINVAL;
+}
+
+static void an_answer_is_with_its_client_though_the_next_is_cut(void **state) {
+    (void)state;
+    serve(&(tc_request_handler_t){ .get = hello_or_half, NOTED }, NULL);
+    peer_t *peer = connect_peer();
+    say(peer, "GET / HTTP/1.1\r\n" HEAD "GET /?half=1 HTTP/1.1\r\n" HEAD);
+    assert_string_equal(noted(), "hello finish:sent finish:cut");
+    assert_heard(peer, "\r\n\r\nhello");
+    assert_true(peer->closed && peer->err < 0);
+    assert_logged("the connection is cut");
+}
+
+static int half_then_wait(tc_request_t *req) {
+    tc_write(req, "half");
+    TC_TRY(tc_flush(req));
+    token = tc_defer(req);
+    return TC_DETACH;
+}
+
+static void an_answer_that_a_failed_send_cuts_short_does_not_look_whole(void **state) {
+    (void)state;
+    serve(&(tc_request_handler_t){ .get = half_then_wait, NOTED }, NULL);
+    peer_t *peer = connect_peer();
+    say(peer, "GET / HTTP/1.0\r\n\r\n"); /* its body ends with the connection */
+    assert_heard(peer, "\r\n\r\nhalf");
+    tc__memory_fail_send(peer->server_end, ENOBUFS);
+    release_token(answer_late);
+    assert_true(peer->closed && peer->err < 0 && !peer->eof);
+    assert_string_equal(noted(), "finish:cut");
+}
+
 static void a_server_freed_while_handlers_wait_leaves_them_their_requests(void **state) {
     (void)state;
     serve(&waiting, NULL);
@@ -1180,6 +1220,8 @@ int main(void) {
         TEST_SERVER(a_server_freed_in_a_handler_handles_nothing_more),
         TEST_SERVER(an_answer_dropped_with_its_server_was_not_sent),
         TEST_SERVER(a_server_freed_with_a_chunk_handles_nothing_more),
+        TEST_SERVER(an_answer_is_with_its_client_though_the_next_is_cut),
+        TEST_SERVER(an_answer_that_a_failed_send_cuts_short_does_not_look_whole),
         TEST_SERVER(a_server_freed_while_handlers_wait_leaves_them_their_requests),
     };
     return cmocka_run_group_tests_name("http1connection", tests, watch_everything, NULL);

@@ -317,6 +317,8 @@ static const wire_case_t cases[] = {
          WIRE_CLOSED),
     CASE("a quote inside an extension's value is refused", "RFC 9112 §7.1.1", CHUNKED "3;x=y\"z\"\r\nabc\r\n0\r\n\r\n",
          "400", WIRE_CLOSED),
+    CASE("DEL in a quoted extension is refused", "RFC 9112 §7.1.1", CHUNKED "3;x=\"\177\"\r\nabc\r\n0\r\n\r\n", "400",
+         WIRE_CLOSED),
     CASE("an endless extension is refused", "CVE-2024-22019", CHUNKED "3;$", "431", WIRE_CLOSED,
          .fill = { "x", 40000 }),
     CASE("many small extensions are refused", "CVE-2023-39326", CHUNKED "$0\r\n\r\n", "431", WIRE_CLOSED,
