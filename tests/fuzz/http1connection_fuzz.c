@@ -1,7 +1,8 @@
 /*
  * http1connection_fuzz.c - a whole server, bytes in arbitrary pieces, writes that fail, clients that leave.
  *
- * The first byte of the input says how the client behaves, the second seeds the pieces; the rest is what it sends.
+ * The first byte of the input says how the client behaves, the second seeds the pieces, a third, if there is one,
+ * chooses the options of the server; the rest is what the client sends.
  * Whatever that is: what comes back begins with a status line, and when the deadlines have passed the connection is
  * gone.
  */
@@ -21,7 +22,16 @@ enum {
     WRITES_FAIL = 1 << 3, /* the server's, after the first piece */
     SENDS_FIN = 1 << 4,
     RESETS = 1 << 5, /* in the end, before the deadlines */
-    READS_FAIL = 1 << 6
+    READS_FAIL = 1 << 6,
+    HAS_OPTIONS = 1 << 7 /* a third byte: */
+};
+enum {
+    XHEADERS = 1 << 0,
+    PROXY_PROTOCOL = 1 << 1,
+    SMALL_LIMITS = 1 << 2,
+    NO_KEEP_ALIVE = 1 << 3,
+    TWO_REQUESTS = 1 << 4, /* per connection */
+    ALL_OPTIONS = (1 << 5) - 1
 };
 
 /* ---- The server: a route for each way to answer ---- */
@@ -83,6 +93,42 @@ static int counted(tc_request_t *req) {
     return tc_writef(req, "%zu", *(size_t *)tc_data(req));
 }
 
+/* Each part of a form where its name sends it. */
+static int begin_part(tc_request_t *req, tc_http_file_t *part) {
+    static const tc_part_sink_t sinks[] = { TC_PART_MEMORY, TC_PART_CALLBACK, TC_PART_DISCARD };
+    (void)req;
+    size_t len = strlen(tc_http_file_field(part));
+    if (len > 6)
+        TC_TRY(tc_part_set_max_size(part, 10));
+    return tc_part_set_sink(part, sinks[len % 3]);
+}
+
+static int take_part(tc_request_t *req, tc_http_file_t *part, tc_bytes_t chunk) {
+    MUST(chunk.len > 0 && tc_http_file_size(part) >= chunk.len);
+    return chunk.len % 5 == 0 ? tc_then(req, tc_sleep(NULL, 20), slept, NULL) : 0;
+}
+
+static int form(tc_request_t *req) {
+    const tc_http_file_t *const *files;
+    size_t count = tc_get_files(req, NULL, &files);
+    for (size_t i = 0; i < count; i++) {
+        const char *name = tc_http_file_name(files[i]);
+        MUST(name[0] != '\0' && !strchr(name, '/') && tc_http_file_size(files[i]) == tc_http_file_body(files[i]).len);
+        tc_writef(req, "%s %zu\n", name, tc_http_file_body(files[i]).len);
+    }
+    return tc_write(req, tc_get_argument(req, "a", "-"));
+}
+
+static int spooled(tc_request_t *req) {
+    MUST(tc_body_file(req) >= 0 || tc_body_size(req) == tc_body(req).len);
+    return tc_write_bytes(req, tc_body(req));
+}
+
+static int hint(tc_request_t *req) {
+    tc_early_hints(req, "</style.css>; rel=preload");
+    return echo(req);
+}
+
 static int refuse(tc_request_t *req) {
     return tc_http_error(req, 403, "no");
 }
@@ -94,9 +140,10 @@ static int fail_midway(tc_request_t *req) {
 }
 
 static tc_ioloop_t *loop;
-static tc_httpserver_t *server;
+static tc_application_t *app;
+static tc_httpserver_t *servers[ALL_OPTIONS + 1]; /* made when first asked for */
 
-static void add_routes(tc_application_t *app) {
+static void add_routes(void) {
     tc_application_add(app, "/", &(tc_request_handler_t){ .get = echo, .post = echo, .put = echo }, NULL);
     tc_application_add(app, "/u/{id:int}/{rest:*}", &(tc_request_handler_t){ .any = user }, NULL);
     tc_application_add(app, "/json", &(tc_request_handler_t){ .post = json }, NULL);
@@ -113,17 +160,42 @@ static void add_routes(tc_application_t *app) {
                                                 .data_size = sizeof(size_t),
                                                 .timeout_ms = 60000 },
                        NULL);
+    tc_application_add(app, "/none", &(tc_request_handler_t){ .body = TC_BODY_REFUSE, .any = echo }, NULL);
+    tc_application_add(app, "/spool", &(tc_request_handler_t){ .body = TC_BODY_SPOOL, .any = spooled }, NULL);
+    tc_application_add(app, "/hint", &(tc_request_handler_t){ .any = hint }, NULL);
+    tc_application_add(app, "/form",
+                       &(tc_request_handler_t){
+                           .body = TC_BODY_FORM, .part_begin = begin_part, .part_received = take_part, .any = form },
+                       NULL);
     tc_application_add_regex(app, "/r/([a-z]+)/(?:x|y)*", &(tc_request_handler_t){ .any = echo }, NULL);
 }
 
 static void start(void) {
     tc_set_log_callback(NULL, NULL);
-    tc_application_t *app = tc_application_new(NULL);
-    add_routes(app);
+    app = tc_application_new(NULL);
+    add_routes();
     MUST(tc__ioloop_new_virtual(&loop) == 0);
-    MUST(tc_httpserver_new(&server, loop, app,
-                           &(tc_httpserver_options_t){ .max_header_size = 4096, .max_request_line = 512 }) == 0);
-    tc_application_free(app);
+}
+
+static tc_httpserver_t *server_with(unsigned which) {
+    tc_httpserver_options_t options = { .max_header_size = 4096, .max_request_line = 512 };
+    if (servers[which])
+        return servers[which];
+    options.xheaders = which & XHEADERS;
+    options.proxy_protocol = which & PROXY_PROTOCOL;
+    options.no_keep_alive = which & NO_KEEP_ALIVE;
+    options.max_requests_per_connection = which & TWO_REQUESTS ? 2 : 0;
+    if (which & SMALL_LIMITS) {
+        options.max_header_size = 256;
+        options.max_request_line = 40;
+        options.max_header_count = 4;
+        options.max_body_size = 50;
+        options.max_trailer_size = 30;
+        options.max_output_size = 100000;
+        options.output_mark = 1000;
+    }
+    MUST(tc_httpserver_new(&servers[which], loop, app, &options) == 0);
+    return servers[which];
 }
 
 /* ---- The client ---- */
@@ -177,9 +249,12 @@ static void send_pieces(client_t *client, tc_iostream_t *server_end, const uint8
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (!loop)
         start();
-    if (size < 2)
+    if (size < 3)
         return 0;
-    unsigned how = data[0];
+    unsigned how = data[0], seed = data[1];
+    tc_httpserver_t *server = server_with(how & HAS_OPTIONS ? data[2] & ALL_OPTIONS : 0);
+    data += how & HAS_OPTIONS ? 3 : 2;
+    size -= how & HAS_OPTIONS ? 3 : 2;
     client_t client = { 0 };
     tc_iostream_t *server_end;
     MUST(tc_iostream_pair(&client.stream, &server_end, loop, NULL) == 0);
@@ -192,7 +267,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     tc__address_t peer = { .family = AF_INET, .bytes = { 127, 0, 0, 1 } };
     MUST(tc__httpserver_add_stream(server, server_end, &peer) == 0);
 
-    send_pieces(&client, server_end, data + 2, size - 2, how, data[1]);
+    send_pieces(&client, server_end, data, size, how, seed);
     if ((how & SENDS_FIN) && client.stream)
         tc_iostream_shutdown(client.stream);
     if ((how & RESETS) && client.stream)
