@@ -58,6 +58,7 @@ TC_EXTERN tc_ioloop_t *tc_test_client_loop(tc_test_client_t *client);
 /* The response; NULL reads as status 0, no header, no body. */
 TC_EXTERN int tc_http_response_status(const tc_http_response_t *response);
 TC_EXTERN const char *tc_http_response_header(const tc_http_response_t *response, const char *name);
+TC_EXTERN const char *tc_http_response_trailer(const tc_http_response_t *response, const char *name);
 TC_EXTERN tc_bytes_t tc_http_response_body(const tc_http_response_t *response); /**< NUL behind it */
 
 #ifdef __cplusplus

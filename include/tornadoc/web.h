@@ -345,6 +345,17 @@ TC_EXTERN int tc_set_header(tc_request_t *req, const char *name, const char *val
 TC_EXTERN int tc_add_header(tc_request_t *req, const char *name, const char *value);
 TC_EXTERN int tc_clear_header(tc_request_t *req, const char *name);
 
+/**
+ * A field behind the body: a digest, a time, a status known only at the end. Until the end, flush or not; replaces one
+ * of that name. The answer becomes chunked, also one that is complete, and its head announces what was set before it
+ * went out in `Trailer`, unless the handler sets that itself. No trailer is sent to HTTP/1.0, to HEAD, with 204, 304 or
+ * a Content-Length of the handler's; error pages begin without any. Clients may pass over trailers.
+ *
+ * @return 0, also where none is sent; TC_EINVAL for what cannot be a field, or is of no use so late (RFC 9110 section
+ *         6.5.1: Content-Length, Content-Type, Set-Cookie, Cache-Control, Location …)
+ */
+TC_EXTERN int tc_set_trailer(tc_request_t *req, const char *name, const char *value);
+
 /** Answer with Location, percent-encoded where it must be; finishes. `status` 0: 302. */
 TC_EXTERN int tc_redirect(tc_request_t *req, const char *url, int status);
 /** `return tc_http_error(req, 404, "no such user");` returns `status`; the message (or NULL) is shown and logged.

@@ -62,6 +62,9 @@ typedef struct {
                    bool last);
     /* Before respond, any number of times: 103 with a Link field (RFC 8297). 0 also to clients that know no 1xx. */
     int (*early_hints)(tc__exchange_t *exchange, tc_bytes_t link);
+    /* The fields behind the body, sent as they are at the end, where the protocol and the framing allow any. They live
+     * as long as the exchange. */
+    void (*set_trailers)(tc__exchange_t *exchange, const tc__headers_t *trailers);
     int (*write)(tc__exchange_t *exchange, const tc__segment_t *body, size_t count, bool last);
     /* Cut the connection so that the client cannot take what it has for the whole. */
     void (*abort)(tc__exchange_t *exchange);

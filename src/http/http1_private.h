@@ -56,7 +56,8 @@ typedef struct {
 
     /* the answer */
     bool responded, answered, chunked, bodiless, persist;
-    uint64_t length_left; /* of the announced Content-Length; TC__LENGTH_UNKNOWN: none was */
+    const tc__headers_t *reply_trailers; /* NULL: none were set */
+    uint64_t length_left;                /* of the announced Content-Length; TC__LENGTH_UNKNOWN: none was */
 
     tc__header_t first_fields[16]; /* of the request's table; last, for it is not zeroed */
 } tc__http1_message_t;

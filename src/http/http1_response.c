@@ -3,8 +3,8 @@
  *
  * A head is built in place in the stream's cork, from ready pieces: no formatting, no copy. Its framing is decided once
  * (RFC 9112 section 6.3): no body for HEAD, 204 and 304; Content-Length if the whole body is at hand or a header
- * announces it; chunks for HTTP/1.1; else the end of the connection. What a handler announces is counted: a body that
- * would break its own Content-Length never looks like a valid message.
+ * announces it, unless trailers are to follow; chunks for HTTP/1.1; else the end of the connection. What a handler
+ * announces is counted: a body that would break its own Content-Length never looks like a valid message.
  */
 #include "http/http1_private.h"
 
@@ -125,13 +125,35 @@ static char *put_fields(char *out, const tc__http1_message_t *message, const tc_
     return out;
 }
 
+static bool has_trailers(const tc__http1_message_t *message) {
+    return message->reply_trailers && message->reply_trailers->count > 0;
+}
+
+/* What is known of the trailers by now (RFC 9110 section 6.6.2), unless the handler has told it itself. */
+static char *put_trailer_names(char *out, const tc__headers_t *trailers) {
+    out = PUT(out, "Trailer: ");
+    for (size_t i = 0; i < trailers->count; i++) {
+        if (i > 0)
+            out = PUT(out, ", ");
+        out = put(out, trailers->items[i].name, trailers->items[i].name_len);
+    }
+    return PUT(out, "\r\n");
+}
+
+static size_t fields_bound(const tc__headers_t *headers) {
+    size_t bound = 0;
+    for (size_t i = 0; i < headers->count; i++)
+        bound += (size_t)headers->items[i].name_len + headers->items[i].value_len + 4;
+    return bound;
+}
+
 static size_t head_bound(const tc__http1connection_t *connection, const tc__response_head_t *head) {
     size_t bound = 256 + connection->params->server_name.len + head->content_type.len;
     if (head->reason)
         bound += strlen(head->reason);
-    for (size_t i = 0; i < head->headers->count; i++)
-        bound += (size_t)head->headers->items[i].name_len + head->headers->items[i].value_len + 4;
-    return bound;
+    if (has_trailers(connection->message))
+        bound += fields_bound(connection->message->reply_trailers);
+    return bound + fields_bound(head->headers);
 }
 
 static char *put_head(char *out, tc__http1connection_t *connection, const tc__response_head_t *head, bool with_length,
@@ -146,8 +168,11 @@ static char *put_head(char *out, tc__http1connection_t *connection, const tc__re
     out = put_fields(out, message, head->headers, head->status);
     if (with_length)
         out = put_content_length(out, body_len);
-    if (message->chunked)
+    if (message->chunked) {
         out = PUT(out, "Transfer-Encoding: chunked\r\n");
+        if (has_trailers(message) && !tc__headers_has(head->headers, TC__HEADER_TRAILER))
+            out = put_trailer_names(out, message->reply_trailers);
+    }
     if (!message->persist)
         out = PUT(out, "Connection: close\r\n");
     else if (message->request->http_minor == 0)
@@ -244,13 +269,15 @@ static int frame(tc__http1connection_t *connection, const tc__response_head_t *h
     bool bodiless_status = head->status == 204 || head->status == 304;
     message->bodiless = bodiless_status || message->request->method_id == TC__METHOD_HEAD;
     message->persist = may_persist(connection, head);
-    *with_length = last && announced == TC__LENGTH_UNKNOWN && !bodiless_status;
+    bool before_trailers = has_trailers(message) && announced == TC__LENGTH_UNKNOWN && !message->bodiless &&
+                           message->request->http_minor > 0; /* else they are not sent */
+    *with_length = last && announced == TC__LENGTH_UNKNOWN && !bodiless_status && !before_trailers;
     if (message->bodiless)
         return 0;
     if (last && announced != TC__LENGTH_UNKNOWN && announced != body_len)
         return misuse(message, "its Content-Length is %llu, its body has %llu bytes", (unsigned long long)announced,
                       (unsigned long long)body_len);
-    message->length_left = last ? body_len : announced;
+    message->length_left = last && !before_trailers ? body_len : announced;
     if (message->length_left != TC__LENGTH_UNKNOWN)
         return 0;
     if (message->request->http_minor > 0)
@@ -276,6 +303,23 @@ static int send_chunk(tc_iostream_t *stream, const tc__segment_t *body, size_t c
     return err < 0 ? err : tc__iostream_sendv(stream, &after, 1);
 }
 
+static int send_last_chunk(tc__http1connection_t *connection) {
+    const tc__http1_message_t *message = connection->message;
+    if (!has_trailers(message)) {
+        tc__segment_t end = { tc_bytes("0\r\n\r\n", 5), NULL, NULL };
+        return tc__iostream_sendv(connection->stream, &end, 1);
+    }
+    char *text = tc__malloc(5 + fields_bound(message->reply_trailers));
+    if (!text)
+        return TC_ENOMEM;
+    char *out = PUT(text, "0\r\n");
+    for (size_t i = 0; i < message->reply_trailers->count; i++)
+        out = put_field(out, &message->reply_trailers->items[i]);
+    out = PUT(out, "\r\n");
+    tc__segment_t end = { tc_bytes(text, (size_t)(out - text)), tc__free, text };
+    return tc__iostream_sendv(connection->stream, &end, 1);
+}
+
 /* Takes the segments in every case. */
 static int send_body(tc__http1connection_t *connection, const tc__segment_t *body, size_t count, size_t len,
                      bool last) {
@@ -296,10 +340,8 @@ static int send_body(tc__http1connection_t *connection, const tc__segment_t *bod
     }
     if (!last || message->bodiless)
         return 0;
-    if (message->chunked) {
-        tc__segment_t end = { tc_bytes("0\r\n\r\n", 5), NULL, NULL };
-        return tc__iostream_sendv(connection->stream, &end, 1);
-    }
+    if (message->chunked)
+        return send_last_chunk(connection);
     if (message->length_left != 0 && message->length_left != TC__LENGTH_UNKNOWN)
         return misuse(message, "it wrote %llu bytes less than its Content-Length",
                       (unsigned long long)message->length_left);
@@ -361,7 +403,7 @@ static int respond(tc__exchange_t *exchange, const tc__response_head_t *head, co
     connection->requests++;
     size_t before = begin_output(connection);
     int err = frame(connection, head, len, last, &with_length);
-    if (err == 0 && last && !message->bodiless)
+    if (err == 0 && last && !message->bodiless && !message->chunked)
         err = send_whole(connection, head, body, count, len, with_length);
     else if (err == 0)
         err = TC_EAGAIN;
@@ -385,6 +427,12 @@ static int early_hints(tc__exchange_t *exchange, tc_bytes_t link) {
     };
     size_t before = begin_output(connection);
     return settle(connection, before, tc__iostream_sendv(connection->stream, segments, 3), false);
+}
+
+static void set_trailers(tc__exchange_t *exchange, const tc__headers_t *trailers) {
+    tc__http1_message_t *message = of(exchange)->message;
+    if (message)
+        message->reply_trailers = trailers;
 }
 
 static int write_more(tc__exchange_t *exchange, const tc__segment_t *body, size_t count, bool last) {
@@ -428,6 +476,7 @@ static size_t output_mark(const tc__exchange_t *exchange) {
 const tc__exchange_vtable_t tc__http1_vtable = {
     .respond = respond,
     .early_hints = early_hints,
+    .set_trailers = set_trailers,
     .write = write_more,
     .abort = abort_exchange,
     .resume = tc__http1_resume,

@@ -22,7 +22,7 @@ enum { REAL_WAIT_MS = 5000, VIRTUAL_WAIT_MS = 24 * 3600 * 1000 };
 
 struct tc_http_response {
     int status;
-    tc__headers_t headers;
+    tc__headers_t headers, trailers;
     tc__buffer_t body; /* with a NUL that is not counted */
 };
 
@@ -35,7 +35,7 @@ typedef struct fetch {
     llhttp_t parser;
     tc__arena_t arena;
     tc__buffer_t name, value; /* of the header under way */
-    bool is_head, complete, failed;
+    bool is_head, headers_complete, complete, failed;
     tc_http_response_t response;
 } fetch_t;
 
@@ -69,14 +69,15 @@ static int on_header_value_complete(llhttp_t *parser) {
     tc__buffer_consume(&fetch->value, value.len);
     if (!name_copy || !value_copy)
         return -1;
-    return tc__headers_append(&fetch->response.headers, &fetch->arena, tc_bytes(name_copy, name.len),
-                              tc_bytes(value_copy, value.len))
+    tc__headers_t *fields = fetch->headers_complete ? &fetch->response.trailers : &fetch->response.headers;
+    return tc__headers_append(fields, &fetch->arena, tc_bytes(name_copy, name.len), tc_bytes(value_copy, value.len))
                ? 0
                : -1;
 }
 
 static int on_headers_complete(llhttp_t *parser) {
     of(parser)->response.status = parser->status_code;
+    of(parser)->headers_complete = true;
     return of(parser)->is_head ? 1 : 0;
 }
 
@@ -90,6 +91,7 @@ static int on_message_complete(llhttp_t *parser) {
         fetch->complete = tc__buffer_append(&fetch->response.body, "", 1) == 0;
         return HPE_PAUSED;
     }
+    fetch->headers_complete = false;
     tc__headers_init(&fetch->response.headers); /* an interim response: the real one follows */
     return 0;
 }
@@ -223,6 +225,7 @@ static fetch_t *new_fetch(tc_test_client_t *client) {
     fetch->parser.data = fetch;
     tc__arena_init(&fetch->arena, NULL);
     tc__headers_init(&fetch->response.headers);
+    tc__headers_init(&fetch->response.trailers);
     tc__buffer_init(&fetch->name, TC_UNLIMITED);
     tc__buffer_init(&fetch->value, TC_UNLIMITED);
     tc__buffer_init(&fetch->response.body, TC_UNLIMITED);
@@ -411,12 +414,19 @@ int tc_http_response_status(const tc_http_response_t *response) {
     return response ? response->status : 0;
 }
 
-const char *tc_http_response_header(const tc_http_response_t *response, const char *name) {
-    if (!response || !name)
-        return NULL;
-    tc_http_response_t *r = (tc_http_response_t *)(uintptr_t)response; /* several values are joined in the arena */
+/* Several values are joined in the arena. */
+static const char *join(const tc_http_response_t *response, const tc__headers_t *fields, const char *name) {
+    tc_http_response_t *r = (tc_http_response_t *)(uintptr_t)response;
     fetch_t *fetch = tc__container_of(r, fetch_t, response);
-    return tc__headers_join(&r->headers, &fetch->arena, tc_str(name), ", ").data;
+    return name ? tc__headers_join(fields, &fetch->arena, tc_str(name), ", ").data : NULL;
+}
+
+const char *tc_http_response_header(const tc_http_response_t *response, const char *name) {
+    return response ? join(response, &response->headers, name) : NULL;
+}
+
+const char *tc_http_response_trailer(const tc_http_response_t *response, const char *name) {
+    return response ? join(response, &response->trailers, name) : NULL;
 }
 
 tc_bytes_t tc_http_response_body(const tc_http_response_t *response) {

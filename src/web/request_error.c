@@ -34,6 +34,8 @@ static void reset_answer(tc_request_t *req, int status) {
     tc__header_t kept = allow ? *allow : (tc__header_t){ 0 };
     tc__request_drop_output(req);
     tc__headers_init(&req->headers);
+    if (req->trailers)
+        tc__headers_init(req->trailers);
     req->kept_error = 0;
     req->status = status;
     tc__request_default_headers(req);

@@ -76,6 +76,7 @@ struct tc_request {
     int error_status;
     const char *kept_detail; /* kept_error in words, or NULL */
     tc__headers_t headers;
+    tc__headers_t *trailers; /* NULL: none were set */
     tc__segment_t *segments;
     uint32_t segment_count, segment_capacity;
     tc__outblock_t *open_block; /* the newest segment, with room */

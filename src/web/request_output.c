@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "http/trailer_fields_internal.h"
 #include "util/alloc_internal.h"
 #include "util/bytes_internal.h"
 #include "util/error_internal.h"
@@ -182,6 +183,30 @@ int tc_clear_header(tc_request_t *req, const char *name) {
     note_name(req, name);
     tc__headers_remove(&req->headers, tc_str(name));
     return 0;
+}
+
+/* ---- Trailers ---- */
+
+static int add_trailer(tc_request_t *req, const char *name, const char *value) {
+    if (!req->trailers) {
+        req->trailers = tc__arena_calloc(tc__request_arena(req), sizeof *req->trailers);
+        if (!req->trailers)
+            return TC_ENOMEM;
+        if (req->exchange)
+            req->exchange->vtable->set_trailers(req->exchange, req->trailers);
+    }
+    return tc__headers_set(req->trailers, tc__request_arena(req), name, value);
+}
+
+int tc_set_trailer(tc_request_t *req, const char *name, const char *value) {
+    TC_TRY(tc__request_check_writable(req, "tc_set_trailer"));
+    if (name && tc__trailer_kind(tc_str(name)) != TC__TRAILER_FINE)
+        return tc__request_keep_error(req,
+                                      tc__misuse(TC_EINVAL, "tc_set_trailer: %.64s may not stand behind a body", name));
+    int err = add_trailer(req, name, value);
+    if (err == TC_EINVAL)
+        tc__misuse(err, "tc_set_trailer: %s", tc_error_detail());
+    return tc__request_keep_error(req, err);
 }
 
 /* ---- Writing ---- */

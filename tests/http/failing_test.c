@@ -27,8 +27,10 @@ static const char most_requests[] = "GET /large_header HTTP/1.1\r\n" HOST "GET /
                                     "hello"
                                     "POST /hints_in_data HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 5\r\n" HOST
                                     "hello"
-                                    "GET /stream HTTP/1.1\r\n" HOST "GET /nowhere HTTP/1.1\r\n" HOST
-                                    "GET /late HTTP/1.1\r\n" HOST "GET /large HTTP/1.1\r\n" HOST
+                                    "GET /trailers_around_a_flush HTTP/1.1\r\n" HOST
+                                    "GET /with_trailers HTTP/1.1\r\n" HOST "GET /stream HTTP/1.1\r\n" HOST
+                                    "GET /nowhere HTTP/1.1\r\n" HOST "GET /late HTTP/1.1\r\n" HOST
+                                    "GET /large HTTP/1.1\r\n" HOST
                                     "POST /forbidden_later HTTP/1.1\r\nContent-Length: 5\r\n" HOST "hello"
                                     "GET  / HTTP/1.1\r\n" HOST;
 

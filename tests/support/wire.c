@@ -124,6 +124,18 @@ static const char *find_field(const char *head, const char *end, const char *nam
     return found;
 }
 
+/* Behind the empty line; NULL: not yet there. */
+static const char *end_of_trailers(const char *at, const char *end) {
+    for (;;) {
+        const char *line_end = memchr(at, '\n', (size_t)(end - at));
+        if (!line_end)
+            return NULL;
+        if (line_end == at + 1 && *at == '\r')
+            return line_end + 1;
+        at = line_end + 1;
+    }
+}
+
 /* The end of a chunked body, NULL: not yet there, or `*fault`. */
 static const char *end_of_chunks(const char *at, const char *end, const char **fault) {
     for (;;) {
@@ -136,6 +148,8 @@ static const char *end_of_chunks(const char *at, const char *end, const char **f
             return NULL;
         }
         at = after + 2;
+        if (len == 0)
+            return end_of_trailers(at, end);
         if ((unsigned long long)(end - at) < len + 2)
             return NULL;
         if (memcmp(at + len, "\r\n", 2) != 0) {
@@ -143,8 +157,6 @@ static const char *end_of_chunks(const char *at, const char *end, const char **f
             return NULL;
         }
         at += len + 2;
-        if (len == 0)
-            return at;
     }
 }
 
@@ -464,6 +476,50 @@ static int hint_and_fail(tc_request_t *req) {
     return tc_http_error(req, 403, NULL);
 }
 
+static int with_trailers(tc_request_t *req) {
+    tc_set_trailer(req, "X-Sum", "1");
+    tc_set_trailer(req, "X-Time", "\t20 ms ");
+    tc_set_trailer(req, "x-sum", "2");
+    return tc_write(req, "hello");
+}
+
+static int trailers_and_nothing(tc_request_t *req) {
+    return tc_set_trailer(req, "X-Sum", "0");
+}
+
+static int trailers_around_a_flush(tc_request_t *req) {
+    with_trailers(req);
+    TC_TRY(tc_flush(req));
+    tc_set_trailer(req, "X-Late", "3");
+    return tc_set_trailer(req, "X-Sum", "4");
+}
+
+static int trailers_behind_a_flush(tc_request_t *req) {
+    tc_set_header(req, "Trailer", "X-Sum");
+    TC_TRY(tc_flush(req));
+    return with_trailers(req);
+}
+
+static int trailers_of_a_counted_body(tc_request_t *req) {
+    tc_set_header(req, "Content-Length", "5");
+    return with_trailers(req);
+}
+
+static int trailers_of_nothing(tc_request_t *req) {
+    tc_set_status(req, 204);
+    return trailers_and_nothing(req);
+}
+
+static int trailers_then_failure(tc_request_t *req) {
+    TC_TRY(with_trailers(req));
+    return tc_http_error(req, 403, NULL);
+}
+
+static int trailers_then_cut(tc_request_t *req) {
+    TC_TRY(trailers_around_a_flush(req));
+    return TC_EINVAL;
+}
+
 static int late_hello_then(tc_request_t *req, tc_future_t *future, void *arg) {
     (void)future;
     (void)arg;
@@ -548,6 +604,14 @@ tc_application_t *wire_application(void) {
         { "/hints_when_flushed", { .any = hint_when_flushed } },
         { "/hints_later", { .any = hint_later } },
         { "/hints_and_fail", { .any = hint_and_fail } },
+        { "/with_trailers", { .any = with_trailers } },
+        { "/trailers_and_nothing", { .any = trailers_and_nothing } },
+        { "/trailers_around_a_flush", { .any = trailers_around_a_flush } },
+        { "/trailers_behind_a_flush", { .any = trailers_behind_a_flush } },
+        { "/trailers_of_a_counted_body", { .any = trailers_of_a_counted_body } },
+        { "/trailers_of_nothing", { .any = trailers_of_nothing } },
+        { "/trailers_then_failure", { .any = trailers_then_failure } },
+        { "/trailers_then_cut", { .any = trailers_then_cut } },
         { "/trailers", { .post = tell_trailers } },
         { "/trailers_streamed", { .body = TC_BODY_STREAM, .data_received = no_trailers_yet, .post = tell_trailers } },
         { "/trailers_later",

@@ -22,6 +22,7 @@ static void verbs_refuse_a_null_request(void **state) {
         tc_set_header(NULL, "A", "b"),
         tc_add_header(NULL, "A", "b"),
         tc_clear_header(NULL, "A"),
+        tc_set_trailer(NULL, "A", "b"),
         tc_early_hints(NULL, "</a.css>"),
         tc_redirect(NULL, "/", 0),
         tc_http_error(NULL, 404, "x"),
