@@ -434,6 +434,46 @@ static int tell_trailers(tc_request_t *req) {
     return 0;
 }
 
+/* "a=1, f x.txt 5 in a file, m y 3 in memory" */
+static int tell_form(tc_request_t *req) {
+    const tc_http_file_t *const *files;
+    size_t count = tc_get_files(req, NULL, &files);
+    tc_writef(req, "a=%s", tc_get_body_argument(req, "a", "-"));
+    for (size_t i = 0; i < count; i++)
+        tc_writef(req, ", %s %s %u in %s", tc_http_file_field(files[i]), tc_http_file_name(files[i]),
+                  (unsigned)tc_http_file_size(files[i]), tc_http_file_path(files[i]) ? "a file" : "memory");
+    return 0;
+}
+
+/* By the part's name. */
+static int choose_sink(tc_request_t *req, tc_http_file_t *part) {
+    (void)req;
+    switch (tc_http_file_field(part)[0]) {
+    case 'm':
+        return tc_part_set_sink(part, TC_PART_MEMORY);
+    case 'c':
+        return tc_part_set_sink(part, TC_PART_CALLBACK);
+    case 'd':
+        return tc_part_set_sink(part, TC_PART_DISCARD);
+    case 's':
+        return tc_part_set_max_size(part, 3);
+    case 'r':
+        return tc_http_error(req, 403, NULL);
+    default:
+        return 0;
+    }
+}
+
+static int echo_part(tc_request_t *req, tc_http_file_t *part, tc_bytes_t chunk) {
+    (void)part;
+    tc_write_bytes(req, chunk);
+    return tc_then(req, tc_sleep(tc_loop(req), 1), NULL, NULL);
+}
+
+static int tell_body(tc_request_t *req) {
+    return tc_writef(req, "%u in %s", (unsigned)tc_body_size(req), tc_body_file(req) < 0 ? "memory" : "a file");
+}
+
 static int no_trailers_yet(tc_request_t *req, tc_bytes_t chunk) {
     tell_trailers(req);
     return tc_write_bytes(req, chunk);
@@ -554,6 +594,12 @@ tc_application_t *wire_application(void) {
         { "/", { .get = hello } },
         { "/probe", { .get = probe } },
         { "/echo", { .any = echo } },
+        { "/form", { .body = TC_BODY_FORM, .post = tell_form } },
+        { "/form_small", { .body = TC_BODY_FORM, .max_body_size = 57, .post = tell_form } },
+        { "/parts",
+          { .body = TC_BODY_FORM, .part_begin = choose_sink, .part_received = echo_part, .post = tell_form } },
+        { "/form_buffered", { .post = tell_form } },
+        { "/spooled", { .body = TC_BODY_SPOOL, .post = tell_body } },
         { "/tell", { .any = tell } },
         { "/tell/{rest:*}", { .any = tell } },
         { "/client", { .get = client } },
