@@ -22,6 +22,7 @@
 #include <tornadoc/escape.h>     /* text for HTML and URLs */
 #include <tornadoc/log.h>        /* where messages go */
 #include <tornadoc/future.h>     /* results that come later; the executor */
+#include <tornadoc/coroutine.h>  /* await: straight-line code that waits */
 #include <tornadoc/ioloop.h>     /* the loop: callbacks, timeouts, descriptors, signals */
 #include <tornadoc/interop.h>    /* the uv_loop_t that a program has already */
 #include <tornadoc/netutil.h>    /* listening sockets */

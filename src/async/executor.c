@@ -18,7 +18,7 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include "async/future_internal.h"
+#include "async/future_private.h"
 #include "util/alloc_internal.h"
 #include "util/error_internal.h"
 #include "util/log_internal.h"
@@ -28,6 +28,7 @@ enum { DEFAULT_THREADS_PER_CPU = 5, MOST_THREADS = 4096 };
 struct tc_executor {
     uv_mutex_t mutex; /* guards all below but `refs` */
     uv_cond_t wake;
+    uv_cond_t over; /* a job that somebody waits for has run */
     atomic_uint refs;
     tc__list_t queue; /* of job_t */
     size_t queued;
@@ -48,6 +49,7 @@ typedef struct {
     tc_free_fn free_arg;
     int status;
     void *result;
+    bool is_over; /* under the mutex */
 } job_t;
 
 static _Thread_local tc_executor_t *working_for; /* on worker threads */
@@ -57,6 +59,7 @@ static _Thread_local tc_executor_t *working_for; /* on worker threads */
 static void unref_executor(tc_executor_t *executor) {
     if (!executor || atomic_fetch_sub_explicit(&executor->refs, 1, memory_order_acq_rel) != 1)
         return;
+    uv_cond_destroy(&executor->over);
     uv_cond_destroy(&executor->wake);
     uv_mutex_destroy(&executor->mutex);
     tc__free(executor);
@@ -76,12 +79,17 @@ int tc_executor_new(tc_executor_t **out, unsigned threads) {
     err = uv_cond_init(&executor->wake);
     if (err < 0)
         goto fail_mutex;
+    err = uv_cond_init(&executor->over);
+    if (err < 0)
+        goto fail_wake;
 
     atomic_init(&executor->refs, 1);
     tc__list_init(&executor->queue);
     executor->max_threads = threads;
     *out = executor;
     return 0;
+fail_wake:
+    uv_cond_destroy(&executor->wake);
 fail_mutex:
     uv_mutex_destroy(&executor->mutex);
 fail:
@@ -184,11 +192,28 @@ static job_t *wait_for_job(tc_executor_t *executor) {
     return job;
 }
 
+static void tell_over(tc_executor_t *executor, job_t *job) {
+    uv_mutex_lock(&executor->mutex);
+    job->is_over = true;
+    uv_cond_broadcast(&executor->over);
+    uv_mutex_unlock(&executor->mutex);
+}
+
+/* A loop that ends waits for work that uses the stack of one of its coroutines. */
+static void wait_until_over(job_t *job) {
+    tc_executor_t *executor = job->executor;
+    uv_mutex_lock(&executor->mutex);
+    while (!job->is_over)
+        uv_cond_wait(&executor->over, &executor->mutex);
+    uv_mutex_unlock(&executor->mutex);
+}
+
 static void work(void *arg) {
     tc_executor_t *executor = working_for = arg;
     job_t *job;
     while ((job = wait_for_job(executor)) != NULL) {
         job->status = job->fn(job->arg, &job->result);
+        tell_over(executor, job);
         post(job);
     }
 }
@@ -316,6 +341,7 @@ static job_t *new_job(tc_ioloop_t *loop, tc_executor_t *executor) {
     tc__list_init(&job->in_queue);
     tc__list_push(&loop->p->jobs, &job->in_loop);
     job->future = future;
+    future->pinned = true;
     job->executor = executor;
     atomic_fetch_add_explicit(&executor->refs, 1, memory_order_relaxed);
     job->mailbox = tc__mailbox_ref(loop->mailbox);
@@ -371,6 +397,8 @@ void tc__executor_loop_closing(tc_ioloop_t *loop) {
     while (!tc__list_empty(&loop->p->jobs)) {
         job_t *job = tc__container_of(loop->p->jobs.next, job_t, in_loop);
         bool queued = take_back(job);
+        if (!queued && job->future->awaited)
+            wait_until_over(job);
         complete(let_go(job, loop), TC_ECANCELED, NULL);
         if (queued)
             free_job(job);

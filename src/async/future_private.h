@@ -9,6 +9,8 @@ struct tc_future {
     tc_future_state_t state;
     int err;            /* why it failed; 0 */
     bool looked;        /* somebody saw how it ended */
+    bool pinned;        /* its producer uses memory of whoever awaits it: the await lasts until it is complete */
+    bool awaited;       /* by a coroutine, now or before */
     tc_ioloop_t *loop;  /* NULL: that was freed, and the future is complete */
     tc__list_t node;    /* in the loop's list of futures */
     tc__list_t waiters; /* of tc__waiter_t, while it pends */

@@ -28,7 +28,7 @@
 #include "util/alloc_internal.h"
 #include "util/error_internal.h"
 
-enum { POOL_KEEP = 256, VIRTUAL_START_MS = 1000000, SETTLE_TURNS = 1000 };
+enum { POOL_KEEP = 256, VIRTUAL_START_MS = 1000000, SETTLE_TURNS = 1000, END_ROUNDS = 100000 };
 
 typedef struct {
     tc_ioloop_t loop;
@@ -284,14 +284,23 @@ static void free_locals(tc_ioloop_t *loop) {
         }
 }
 
+/* Coroutines that were cancelled run to their end, as long as that goes on by itself. */
+static void end_coroutines(tc_ioloop_t *loop) {
+    for (int rounds = 0; rounds < END_ROUNDS && tc__coroutines_pending(loop) && !tc__list_empty(&loop->ready); rounds++)
+        run_ready(loop);
+}
+
 /* Whatever is owed runs while the loop still works, the mail of other threads first, what that made ready next. */
 static void run_owed(tc_ioloop_t *loop) {
     tc__mailbox_deliver(loop->mailbox);
     run_ready(loop);
     loop->p->closing = true;
+    tc__coroutines_loop_closing(loop);
+    end_coroutines(loop);
     tc__executor_loop_closing(loop);
     tc__mailbox_refuse(loop->mailbox);
     run_ready(loop);
+    end_coroutines(loop);
 }
 
 /* Those who wait for a future are told, but can start nothing new: so this comes to an end. */
@@ -349,6 +358,7 @@ void tc_ioloop_free(tc_ioloop_t *loop) {
     run_owed(loop);
     end_parts(loop);
     close_handles(loop);
+    tc__coroutines_loop_closed(loop);
     tc__executor_loop_closed(loop);
     tc__ioloop_leave(before == loop ? NULL : before);
     if (home == loop)

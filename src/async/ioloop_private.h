@@ -33,6 +33,8 @@ struct tc__ioloop_private {
     uint32_t timeout_chunk_count;
     uint32_t free_timeout; /* index of the first free record; NO_TIMEOUT: none */
 
+    struct tc__coroutines *coroutines; /* coroutine.c: NULL until the first */
+
     tc__list_t futures; /* future.c: all of this loop's */
     tc__list_t jobs;    /* executor.c: all that are under way */
     bool uses_default_executor;
@@ -66,13 +68,16 @@ void tc__mailbox_refuse(tc__mailbox_t *box); /* posts fail from now on; what is 
 void tc__mailbox_close(tc__mailbox_t *box);  /* ends in tc__ioloop_handle_closed and without the loop's reference */
 
 /* ---- What the loop's end means to each part, in the order in which tc_ioloop_free calls them ---- */
-void tc__executor_loop_closing(tc_ioloop_t *loop); /* jobs are taken back or let go */
-void tc__futures_fail_all(tc_ioloop_t *loop);      /* what pends is TC_ECANCELED */
-void tc__futures_detach_all(tc_ioloop_t *loop);    /* references to them may live on */
+void tc__coroutines_loop_closing(tc_ioloop_t *loop);  /* all are cancelled */
+void tc__executor_loop_closing(tc_ioloop_t *loop);    /* jobs are taken back, waited for or let go */
+bool tc__coroutines_pending(const tc_ioloop_t *loop); /* some have not ended */
+void tc__futures_fail_all(tc_ioloop_t *loop);         /* what pends is TC_ECANCELED */
+void tc__futures_detach_all(tc_ioloop_t *loop);       /* references to them may live on */
 void tc__timeouts_loop_closing(tc_ioloop_t *loop);
 void tc__periodics_loop_closing(tc_ioloop_t *loop);
 void tc__handlers_loop_closing(tc_ioloop_t *loop);
 void tc__signals_loop_closing(tc_ioloop_t *loop);
-void tc__executor_loop_closed(tc_ioloop_t *loop); /* the last one ends the default executor */
+void tc__coroutines_loop_closed(tc_ioloop_t *loop); /* their stacks go */
+void tc__executor_loop_closed(tc_ioloop_t *loop);   /* the last one ends the default executor */
 
 #endif

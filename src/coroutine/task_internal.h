@@ -1,0 +1,26 @@
+/* task_internal.h - coroutines as the rest of the library starts, awaits and cancels them. */
+#ifndef TC_COROUTINE_TASK_INTERNAL_H
+#define TC_COROUTINE_TASK_INTERNAL_H
+
+#include <tornadoc/coroutine.h>
+
+#include "async/future_internal.h"
+
+typedef struct tc__task tc__task_t;
+
+/* Called on the loop's stack when it has ended, but not if it ends inside tc__task_run. */
+typedef void (*tc__task_end_fn)(void *user_data, int status);
+
+/*
+ * Run fn(arg) in a coroutine, now. *task is set if it is still under way afterwards, and NULL otherwise.
+ *
+ * @return its status, if it has ended; TC_EAGAIN: on_end follows; TC_ENOMEM, with *task NULL: it never ran
+ */
+int tc__task_run(tc__task_t **task, tc_ioloop_t *loop, tc_coroutine_fn fn, void *arg, tc__task_end_fn on_end,
+                 void *user_data);
+/* Start it from the ready queue. NULL: out of memory. */
+tc__task_t *tc__task_spawn(tc_ioloop_t *loop, tc_coroutine_fn fn, void *arg, tc__task_end_fn on_end, void *user_data);
+void tc__task_cancel(tc__task_t *task);
+tc__task_t *tc__task_current(void); /* NULL outside */
+
+#endif
