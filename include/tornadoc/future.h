@@ -86,6 +86,47 @@ TC_EXTERN tc_future_t *tc_sleep(tc_ioloop_t *loop, uint64_t ms);
 /** `future`'s outcome, or TC_ETIMEDOUT after `ms`; the inner future is not cancelled by that. Steals `future`. */
 TC_EXTERN tc_future_t *tc_with_timeout(tc_future_t *future, uint64_t ms);
 
+/** Done when every callback that is queued now has run. (gen.moment) */
+TC_EXTERN tc_future_t *tc_moment(tc_ioloop_t *loop);
+
+/* ---- Several at once ------------------------------------------------------------------------------------------ */
+
+/** The results of several futures, in their order. */
+typedef struct tc_results tc_results_t;
+
+/**
+ * Wait for all: done when all are done, its result a tc_results_t; failed when all are complete and one has failed,
+ * with the first failure in the order of the list; the other failures are logged. Steals the futures; NULL ones count
+ * as failed. Cancelling it leaves them alone. (gen.multi, asyncio.gather)
+ */
+TC_EXTERN tc_future_t *tc_gather(tc_future_t *const *futures, size_t count);
+TC_EXTERN size_t tc_results_count(const tc_results_t *results);
+TC_EXTERN void *tc_results_get(const tc_results_t *results, size_t index); /**< borrowed */
+TC_EXTERN void *tc_results_take(tc_results_t *results, size_t index);      /**< yours; NULL the second time */
+/** Those that nobody took are freed too. NULL is fine. */
+TC_EXTERN void tc_results_free(tc_results_t *results);
+
+/**
+ * Wait for one after the other, in the order in which they complete. (gen.WaitIterator)
+ *
+ *     tc_wait_iterator_t *it = tc_wait_iterator_new(futures, 3);
+ *     while (!tc_wait_iterator_done(it)) {
+ *         int err = tc_await(tc_wait_iterator_next(it), &page);
+ *         … tc_wait_iterator_index(it) …
+ *     }
+ */
+typedef struct tc_wait_iterator tc_wait_iterator_t;
+/** Steals the futures, also on failure. NULL: out of memory (and the others take it). */
+TC_EXTERN tc_wait_iterator_t *tc_wait_iterator_new(tc_future_t *const *futures, size_t count);
+TC_EXTERN bool tc_wait_iterator_done(const tc_wait_iterator_t *iterator); /**< all were given out; true for NULL */
+/** A future with the outcome of the next that completes. One at a time: NULL while the last one pends, and when all
+ *  were given out. */
+TC_EXTERN tc_future_t *tc_wait_iterator_next(tc_wait_iterator_t *iterator);
+/** Which one the last `next` brought: its place in the list; SIZE_MAX before. */
+TC_EXTERN size_t tc_wait_iterator_index(const tc_wait_iterator_t *iterator);
+/** Lets go of the futures that are left, without cancelling them. */
+TC_EXTERN void tc_wait_iterator_free(tc_wait_iterator_t *iterator);
+
 /* ---- The executor: blocking work on threads of its own -------------------------------------------------------- */
 
 typedef struct tc_executor tc_executor_t;

@@ -3,11 +3,17 @@
  */
 #include <tornadoc/util.h>
 
+#ifdef TC__NO_COROUTINES
+enum { HAS_COROUTINES = false };
+#else
+enum { HAS_COROUTINES = true };
+#endif
+
 static const struct {
     const char *name;
     bool present;
 } features[] = {
-    { "regex", true }, { "json", true }, { "tls", false }, { "coroutines", false }, { "http2", false },
+    { "regex", true }, { "json", true }, { "tls", false }, { "coroutines", HAS_COROUTINES }, { "http2", false },
 };
 
 const char *tornadoc_version(void) {
