@@ -97,13 +97,13 @@ static void run(void *value) {
     tc__context_switch(&coroutine->context, &home->context, NULL);
 }
 
-tc__coroutine_t *tc__coroutine_new(tc_ioloop_t *loop, void (*fn)(tc__coroutine_t *coroutine)) {
+tc__coroutine_t *tc__coroutine_new(tc_ioloop_t *loop, size_t size, void (*fn)(tc__coroutine_t *coroutine)) {
     tc__coroutines_t *home = tc__coroutines_of(loop);
     tc__stack_t *stack = home ? tc__stack_get(&home->pool) : NULL;
     if (!stack)
         return NULL;
     tc__coroutine_t *coroutine = tc__stack_control(stack);
-    memset(coroutine, 0, TC__COROUTINE_CONTROL_SIZE);
+    memset(coroutine, 0, size);
     coroutine->home = home;
     coroutine->stack = stack;
     coroutine->fn = fn;

@@ -40,9 +40,9 @@ enum { TC__COROUTINE_CONTROL_SIZE = 2048 }; /* for the struct above and what sta
 /* NULL: out of memory. */
 tc__coroutines_t *tc__coroutines_of(tc_ioloop_t *loop);
 
-/* One that has not begun, at the start of TC__COROUTINE_CONTROL_SIZE zeroed bytes on its own stack. NULL: no stack;
- * tc_error_detail() says why. */
-tc__coroutine_t *tc__coroutine_new(tc_ioloop_t *loop, void (*fn)(tc__coroutine_t *coroutine));
+/* One that has not begun, at the start of `size` zeroed bytes on its own stack, at most TC__COROUTINE_CONTROL_SIZE.
+ * NULL: no stack; tc_error_detail() says why. */
+tc__coroutine_t *tc__coroutine_new(tc_ioloop_t *loop, size_t size, void (*fn)(tc__coroutine_t *coroutine));
 /* It has ended or never begun. */
 void tc__coroutine_free(tc__coroutine_t *coroutine);
 

@@ -28,8 +28,8 @@ void tc__coroutines_loop_closed(tc_ioloop_t *loop) {
     (void)loop;
 }
 
-tc__coroutine_t *tc__coroutine_new(tc_ioloop_t *loop, void (*fn)(tc__coroutine_t *coroutine)) {
-    (void)loop, (void)fn;
+tc__coroutine_t *tc__coroutine_new(tc_ioloop_t *loop, size_t size, void (*fn)(tc__coroutine_t *coroutine)) {
+    (void)loop, (void)size, (void)fn;
     not_here();
     return NULL;
 }

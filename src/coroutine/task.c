@@ -124,7 +124,7 @@ static tc__task_t *new_task(tc_ioloop_t *loop, tc_coroutine_fn fn, void *arg, tc
         tc__fail(TC_ECLOSED, "the loop is being freed: no coroutines any more");
         return NULL;
     }
-    tc__coroutine_t *coroutine = tc__coroutine_new(loop, run);
+    tc__coroutine_t *coroutine = tc__coroutine_new(loop, sizeof(tc__task_t), run);
     if (!coroutine)
         return NULL;
     tc__task_t *task = tc__container_of(coroutine, tc__task_t, coroutine);
