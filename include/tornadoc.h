@@ -23,6 +23,8 @@
 #include <tornadoc/log.h>        /* where messages go */
 #include <tornadoc/future.h>     /* results that come later; the executor */
 #include <tornadoc/coroutine.h>  /* await: straight-line code that waits */
+#include <tornadoc/locks.h>      /* conditions, events, semaphores, locks between coroutines */
+#include <tornadoc/queues.h>     /* queues between them */
 #include <tornadoc/ioloop.h>     /* the loop: callbacks, timeouts, descriptors, signals */
 #include <tornadoc/interop.h>    /* the uv_loop_t that a program has already */
 #include <tornadoc/netutil.h>    /* listening sockets */
