@@ -20,6 +20,7 @@
 #define TORNADOC_WEB_H
 
 #include <stdarg.h>
+#include <tornadoc/coroutine.h>
 #include <tornadoc/future.h>
 #include <tornadoc/httpserver.h>
 #include <tornadoc/log.h>
@@ -57,14 +58,19 @@ typedef enum {
     TC_BODY_FORM
 } tc_body_mode_t;
 
-enum { TC_CANCEL_ON_CLOSE = 1u << 1 /**< when the client leaves, cancel the future that tc_then waits for */ };
+enum {
+    TC_COROUTINE = 1u << 0, /**< admit, prepare, the method and data_received may tc_await: see tornadoc/coroutine.h */
+    /** When the client leaves, cancel what the handler awaits, and the future that tc_then waits for. Without it the
+     *  handler goes on, as in Tornado. */
+    TC_CANCEL_ON_CLOSE = 1u << 1
+};
 
 /** Copied when registered, so that a compound literal is fine. NULL callbacks are inherited from the group's `base`,
  * and so are body, max_body_size and timeout_ms of 0; flags are joined; the largest data_size goes, one tc_data for
  * all. */
 typedef struct {
     const char *name;     /**< for logs and metrics; default the pattern; copied */
-    uint32_t flags;       /**< TC_CANCEL_ON_CLOSE */
+    uint32_t flags;       /**< TC_COROUTINE, TC_CANCEL_ON_CLOSE */
     tc_body_mode_t body;  /**< default TC_BODY_BUFFER */
     size_t max_body_size; /**< bytes; default the server's, 100 MiB; beyond it 413 */
     size_t data_size;     /**< zeroed bytes of state per request: tc_data */

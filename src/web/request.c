@@ -244,7 +244,7 @@ static int next_in_chain(tc_request_t *req, const tc_request_fn *chain, bool *at
         return 0;
     }
     req->index++;
-    return fn(req);
+    return tc__request_call(req, fn);
 }
 
 /* Run what comes after the step that is done; its outcome. *waiting: it is not the handler who is waited for. */
@@ -287,7 +287,7 @@ static int next_step(tc_request_t *req, bool *waiting) {
         return 0;
     case TC__STEP_METHOD:
         req->step = TC__STEP_DONE;
-        return tc__endpoint_method(req->endpoint, req->in->method_id)(req);
+        return tc__request_call(req, tc__endpoint_method(req->endpoint, req->in->method_id));
     default:
         tc_finish(req);
         return 0;

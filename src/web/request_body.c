@@ -96,7 +96,7 @@ static int take_whole(tc_request_t *req, tc_bytes_t *rest) {
 static int give_to_handler(tc_request_t *req, tc_bytes_t *rest) {
     tc_bytes_t chunk = *rest;
     *rest = tc_bytes(NULL, 0);
-    return chunk.len > 0 ? req->endpoint->handler.data_received(req, chunk) : 0;
+    return chunk.len > 0 ? tc__request_give(req, req->endpoint->handler.data_received, chunk) : 0;
 }
 
 const tc__body_mode_t tc__body_buffer = { .take = take_whole };

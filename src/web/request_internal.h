@@ -11,6 +11,7 @@
  *     request_error.c   error pages
  *     request_later.c   tc_then, tokens
  *     request_json.c    JSON in and out
+ *     request_coroutine.c  callbacks that await
  */
 #ifndef TC_WEB_REQUEST_INTERNAL_H
 #define TC_WEB_REQUEST_INTERNAL_H
@@ -38,6 +39,14 @@ typedef struct tc__drained_waiter {
     struct tc__drained_waiter *next;
     tc_future_t *future;
 } tc__drained_waiter_t;
+
+/* A callback under way in a coroutine, and what it is called with. */
+typedef struct {
+    tc_request_fn fn; /* or else: */
+    int (*take)(tc_request_t *req, tc_bytes_t chunk);
+    tc_bytes_t chunk;
+    bool began;
+} tc__call_t;
 
 struct tc_request {
     tc__server_request_t *in; /* the arena is in it, and this struct in the arena */
@@ -95,6 +104,8 @@ struct tc_request {
     tc__list_t node;             /* among the loop's requests that are held, so that its end ends them */
     tc__list_t thens;            /* futures waited for */
     struct tc__then *spare_then; /* used and to be used again */
+    struct tc__task *task;       /* the coroutine whose outcome is awaited, or NULL */
+    tc__call_t call;             /* what runs there */
     tc_deferred_t *tokens;       /* newest first: the one that tc_defer gives references to */
     tc__timer_t timeout;
 
@@ -168,5 +179,11 @@ void tc__request_cancel_thens(tc_request_t *req);
 void tc__request_drop_holds(tc_request_t *req);
 /* What other threads may know of the request has changed. */
 void tc__request_tell_token(tc_request_t *req);
+
+/* ---- request_coroutine.c ---- */
+/* Call a callback of the handler, in a coroutine if it has TC_COROUTINE; its outcome, TC_DETACH if that is to come. */
+int tc__request_call(tc_request_t *req, tc_request_fn fn);
+int tc__request_give(tc_request_t *req, int (*take)(tc_request_t *req, tc_bytes_t chunk), tc_bytes_t chunk);
+void tc__request_cancel_task(tc_request_t *req); /* its await fails; it ends by itself */
 
 #endif

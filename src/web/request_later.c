@@ -88,6 +88,7 @@ void tc__request_cancel_thens(tc_request_t *req) {
         next = node->next;
         tc_future_cancel(tc__container_of(node, then_t, node)->waiter.future);
     }
+    tc__request_cancel_task(req);
 }
 
 /* The loop goes, and its futures with it: their waiters are told as if that had happened already. */
