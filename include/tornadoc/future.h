@@ -137,9 +137,9 @@ typedef int (*tc_work_fn)(void *arg, void **out);
 /**
  * Run `fn(arg)` on a thread of `executor`; NULL: the process's, of five threads per CPU. `free_arg` (or NULL) is called
  * on the loop's thread when the work is over, however it ended, and at once if it could not be queued; a result that
- * nobody takes is not freed. `arg` must live until then: a cancelled job that already runs still uses it. If the loop
- * is freed while it runs, `free_arg` is called by the worker in the end; the last loop that used the process's executor
- * waits for that when it is freed.
+ * nobody takes is not freed. `arg` must live until then: a cancelled job that already runs still uses it. A loop that
+ * is freed waits for jobs that a coroutine or a request (tc_then) waits for, since they may use their memory; others
+ * end by themselves, and their `free_arg` is called by the worker.
  *
  * @return NULL: out of memory, or no loop on this thread
  */

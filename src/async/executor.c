@@ -199,7 +199,7 @@ static void tell_over(tc_executor_t *executor, job_t *job) {
     uv_mutex_unlock(&executor->mutex);
 }
 
-/* A loop that ends waits for work that uses the stack of one of its coroutines. */
+/* A loop that ends waits for work that may use the stack of a coroutine, or the memory of a request. */
 static void wait_until_over(job_t *job) {
     tc_executor_t *executor = job->executor;
     uv_mutex_lock(&executor->mutex);

@@ -117,6 +117,10 @@ void tc__future_wait(tc_future_t *future, tc__waiter_t *waiter) {
         tc__soon_call(future->loop, &waiter->soon);
 }
 
+void tc__future_await(tc_future_t *future) {
+    future->awaited = true;
+}
+
 void tc__waiter_cancel(tc__waiter_t *waiter) {
     tc_future_t *future = waiter->future;
     waiter->future = NULL;

@@ -18,6 +18,8 @@ typedef struct tc__waiter {
 void tc__waiter_init(tc__waiter_t *waiter, void (*fn)(tc__waiter_t *waiter, tc_future_t *future));
 /* `future` is not NULL. One whose loop was freed has no ready queue: the waiter then does not wait, and never runs. */
 void tc__future_wait(tc_future_t *future, tc__waiter_t *waiter);
+/* The waiter has memory that the producer may use (an executor's job): a loop's end waits for that one to be through. */
+void tc__future_await(tc_future_t *future);
 void tc__waiter_cancel(tc__waiter_t *waiter); /* harmless if it does not wait */
 static inline bool tc__waiter_waiting(const tc__waiter_t *waiter) {
     return waiter->future != NULL;

@@ -10,7 +10,7 @@ struct tc_future {
     int err;            /* why it failed; 0 */
     bool looked;        /* somebody saw how it ended */
     bool pinned;        /* its producer uses memory of whoever awaits it: the await lasts until it is complete */
-    bool awaited;       /* by a coroutine, now or before */
+    bool awaited;       /* by a coroutine or a request, now or before */
     tc_ioloop_t *loop;  /* NULL: that was freed, and the future is complete */
     tc__list_t node;    /* in the loop's list of futures */
     tc__list_t waiters; /* of tc__waiter_t, while it pends */

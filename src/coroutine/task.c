@@ -183,7 +183,7 @@ static int suspend(tc__task_t *task, tc_future_t *future) {
             return TC_ECANCELED;
         tc_future_cancel(future); /* a job that is queued is done by that, and one that runs is waited for */
     }
-    future->awaited = true;
+    tc__future_await(future);
     task->interrupted = false;
     tc__future_wait(future, &task->waiter);
     if (!tc__waiter_waiting(&task->waiter))

@@ -77,6 +77,7 @@ int tc_then(tc_request_t *req, tc_future_t *future, tc_then_fn fn, void *arg) {
     then->fn = fn;
     then->arg = arg;
     tc__request_hold(req);
+    tc__future_await(future); /* work on another thread mostly uses the request's memory: the loop's end waits for it */
     tc__future_wait(future, &then->waiter);
     tc_future_unref(future); /* the waiter has a reference of its own */
     return TC_DETACH;

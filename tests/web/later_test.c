@@ -214,6 +214,45 @@ static void work_is_done_on_another_thread(void **state) {
     noted();
 }
 
+static atomic_bool worker_runs, worker_may_end;
+
+static int read_slowly(void *text, void **out) {
+    atomic_store(&worker_runs, true);
+    while (!atomic_load(&worker_may_end))
+        uv_sleep(1);
+    *out = NULL;
+    return strcmp(text, "the request's own") == 0 ? 0 : -EIO;
+}
+
+static int works_with_its_memory(tc_request_t *req) {
+    return tc_then(req, tc_run_in_executor(NULL, read_slowly, tc_strdup(req, "the request's own"), NULL), says_work,
+                   NULL);
+}
+
+static void let_worker_end(void *arg) {
+    (void)arg;
+    uv_sleep(20); /* so that the loop's end mostly finds it at work */
+    atomic_store(&worker_may_end, true);
+}
+
+static void the_loop_s_end_waits_for_work_with_a_request_s_memory(void **state) {
+    (void)state;
+    uv_thread_t thread;
+    atomic_store(&worker_runs, false);
+    atomic_store(&worker_may_end, false);
+    act_with(works_with_its_memory);
+    tc_test_client_start(serve(), "/", NULL);
+    while (!atomic_load(&worker_runs))
+        uv_sleep(1);
+    assert_int_equal(uv_thread_create(&thread, let_worker_end, NULL), 0);
+    tc_test_client_free(client);
+    client = NULL;
+    assert_true(atomic_load(&worker_may_end));
+    uv_thread_join(&thread);
+    forget_log();
+    noted();
+}
+
 /* ---- Tokens ---- */
 
 static tc_deferred_t *token;
@@ -524,6 +563,7 @@ int main(void) {
         WEB_TEST(futures_are_told_of_clients_that_left),
         WEB_TEST(a_future_of_another_loop_is_refused),
         WEB_TEST(work_is_done_on_another_thread),
+        WEB_TEST(the_loop_s_end_waits_for_work_with_a_request_s_memory),
         WEB_TEST(a_post_brings_the_outcome),
         WEB_TEST(a_post_may_bring_more_later),
         WEB_TEST(what_a_post_returns_is_an_outcome),
