@@ -153,7 +153,8 @@ static void list_methods(tc__endpoint_t *endpoint) {
 static bool is_plain(const tc__endpoint_t *endpoint) {
     const tc_request_handler_t *h = &endpoint->handler;
     return !endpoint->admit[0] && !endpoint->prepare[0] && !h->initialize && !h->set_default_headers &&
-           !(h->flags & TC_COROUTINE) && h->body == TC_BODY_BUFFER && h->max_body_size == 0 && (h->timeout_ms == 0 || h->timeout_ms == TC_FOREVER);
+           !(h->flags & TC_COROUTINE) && h->body == TC_BODY_BUFFER && h->max_body_size == 0 &&
+           (h->timeout_ms == 0 || h->timeout_ms == TC_FOREVER);
 }
 
 /* ---- Endpoints ---- */

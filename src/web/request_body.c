@@ -93,10 +93,14 @@ static int take_whole(tc_request_t *req, tc_bytes_t *rest) {
     return tc__body_store(req, &req->body.whole, bytes, req->in->content_length);
 }
 
+static int call_data_received(tc_request_t *req, const tc__call_t *call) {
+    return req->endpoint->handler.data_received(req, call->bytes);
+}
+
 static int give_to_handler(tc_request_t *req, tc_bytes_t *rest) {
     tc_bytes_t chunk = *rest;
     *rest = tc_bytes(NULL, 0);
-    return chunk.len > 0 ? tc__request_give(req, req->endpoint->handler.data_received, chunk) : 0;
+    return chunk.len > 0 ? tc__request_make(req, &(tc__call_t){ .run = call_data_received, .bytes = chunk }) : 0;
 }
 
 const tc__body_mode_t tc__body_buffer = { .take = take_whole };

@@ -12,9 +12,8 @@
 
 static int run(void *self) {
     tc_request_t *req = self;
-    tc__call_t call = req->call;
     req->call.began = true;
-    return call.fn ? call.fn(req) : call.take(req, call.chunk);
+    return req->call.run(req, &req->call);
 }
 
 /* It ended later than the call that started it. */
@@ -32,8 +31,8 @@ static void on_end(void *user_data, int outcome) {
     tc__request_leave(req);
 }
 
-static int start(tc_request_t *req, tc__call_t call) {
-    req->call = call;
+static int start(tc_request_t *req, const tc__call_t *call) {
+    req->call = *call;
     int outcome = tc__task_run(&req->task, req->in->loop, run, req, on_end, req);
     if (req->task) {
         tc__request_hold(req);
@@ -44,13 +43,16 @@ static int start(tc_request_t *req, tc__call_t call) {
     return outcome;
 }
 
-int tc__request_call(tc_request_t *req, tc_request_fn fn) {
-    return req->endpoint->handler.flags & TC_COROUTINE ? start(req, (tc__call_t){ .fn = fn }) : fn(req);
+int tc__request_make(tc_request_t *req, const tc__call_t *call) {
+    return req->endpoint->handler.flags & TC_COROUTINE ? start(req, call) : call->run(req, call);
 }
 
-int tc__request_give(tc_request_t *req, int (*take)(tc_request_t *req, tc_bytes_t chunk), tc_bytes_t chunk) {
-    return req->endpoint->handler.flags & TC_COROUTINE ? start(req, (tc__call_t){ .take = take, .chunk = chunk })
-                                                       : take(req, chunk);
+static int run_fn(tc_request_t *req, const tc__call_t *call) {
+    return call->fn(req);
+}
+
+int tc__request_call(tc_request_t *req, tc_request_fn fn) {
+    return tc__request_make(req, &(tc__call_t){ .run = run_fn, .fn = fn });
 }
 
 void tc__request_cancel_task(tc_request_t *req) {

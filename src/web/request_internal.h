@@ -40,12 +40,13 @@ typedef struct tc__drained_waiter {
     tc_future_t *future;
 } tc__drained_waiter_t;
 
-/* A callback under way in a coroutine, and what it is called with. */
-typedef struct {
-    tc_request_fn fn; /* or else: */
-    int (*take)(tc_request_t *req, tc_bytes_t chunk);
-    tc_bytes_t chunk;
-    bool began;
+/* A callback of the handler, and what it is called with. */
+typedef struct tc__call {
+    int (*run)(tc_request_t *req, const struct tc__call *call); /* makes the call */
+    tc_request_fn fn;
+    tc_http_file_t *part;
+    tc_bytes_t bytes;
+    bool began; /* request_coroutine.c's */
 } tc__call_t;
 
 struct tc_request {
@@ -183,7 +184,7 @@ void tc__request_tell_token(tc_request_t *req);
 /* ---- request_coroutine.c ---- */
 /* Call a callback of the handler, in a coroutine if it has TC_COROUTINE; its outcome, TC_DETACH if that is to come. */
 int tc__request_call(tc_request_t *req, tc_request_fn fn);
-int tc__request_give(tc_request_t *req, int (*take)(tc_request_t *req, tc_bytes_t chunk), tc_bytes_t chunk);
+int tc__request_make(tc_request_t *req, const tc__call_t *call);
 void tc__request_cancel_task(tc_request_t *req); /* its await fails; it ends by itself */
 
 #endif

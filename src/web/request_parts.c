@@ -60,6 +60,22 @@ static const tc_request_handler_t *handler_of(const form_t *form) {
     return &form->req->endpoint->handler;
 }
 
+static int call_begin(tc_request_t *req, const tc__call_t *call) {
+    return req->endpoint->handler.part_begin(req, call->part);
+}
+
+static int call_received(tc_request_t *req, const tc__call_t *call) {
+    return req->endpoint->handler.part_received(req, call->part, call->bytes);
+}
+
+static int call_end(tc_request_t *req, const tc__call_t *call) {
+    return req->endpoint->handler.part_end(req, call->part);
+}
+
+static int call(form_t *form, int (*run)(tc_request_t *req, const tc__call_t *call), tc_bytes_t bytes) {
+    return tc__request_make(form->req, &(tc__call_t){ .run = run, .part = form->part, .bytes = bytes });
+}
+
 static int add_argument(form_t *form, tc_http_file_t *part) {
     tc_request_t *req = form->req;
     tc__arguments_t *arguments = &req->body_args;
@@ -89,7 +105,7 @@ static int complete_part(form_t *form) {
     tc_http_file_t *part = form->part;
     part->whole = true;
     TC_TRY(verdict(form, file_away(form, part)));
-    return handler_of(form)->part_end ? verdict(form, handler_of(form)->part_end(form->req, part)) : 0;
+    return handler_of(form)->part_end ? verdict(form, call(form, call_end, tc_bytes(NULL, 0))) : 0;
 }
 
 /* ---- Its file ---- */
@@ -139,7 +155,7 @@ static int begin_part(void *self, const tc__part_t *header) {
     form->part = part;
     TC_TRY(verdict(form, remember(form, sizeof *part + header->name.len + header->filename.len +
                                             header->raw_filename.len + header->content_type.len)));
-    return handler_of(form)->part_begin ? verdict(form, handler_of(form)->part_begin(form->req, part)) : 0;
+    return handler_of(form)->part_begin ? verdict(form, call(form, call_begin, tc_bytes(NULL, 0))) : 0;
 }
 
 static int give(form_t *form, tc_http_file_t *part, tc_bytes_t bytes) {
@@ -150,7 +166,7 @@ static int give(form_t *form, tc_http_file_t *part, tc_bytes_t bytes) {
     case TC_PART_FILE:
         return append(form, bytes);
     case TC_PART_CALLBACK:
-        return handler_of(form)->part_received(form->req, part, bytes);
+        return call(form, call_received, bytes);
     default:
         return 0;
     }

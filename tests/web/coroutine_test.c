@@ -118,6 +118,36 @@ static void every_step_may_await(void **state) {
     assert_non_null(strstr(ask("/refused"), "403 "));
 }
 
+static int begins(tc_request_t *req, tc_http_file_t *part) {
+    (void)req;
+    note("begin %s:%d", tc_http_file_field(part), tc_await(tc_sleep(NULL, 10), NULL));
+    return tc_part_set_sink(part, TC_PART_CALLBACK);
+}
+
+static int receives(tc_request_t *req, tc_http_file_t *part, tc_bytes_t chunk) {
+    (void)req, (void)part;
+    int err = tc_await(tc_sleep(NULL, 10), NULL);
+    note("[%.*s]:%d", (int)chunk.len, chunk.data, err);
+    return err;
+}
+
+static int ends(tc_request_t *req, tc_http_file_t *part) {
+    (void)req;
+    note("end %s:%d", tc_http_file_field(part), tc_await(tc_sleep(NULL, 10), NULL));
+    return 0;
+}
+
+static void the_parts_of_a_form_may_await(void **state) {
+    (void)state;
+    route("/", HANDLER(.flags = TC_COROUTINE, .body = TC_BODY_FORM, .part_begin = begins, .part_received = receives,
+                       .part_end = ends, .post = hello));
+    const char *body = "--x\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\none\r\n"
+                       "--x\r\nContent-Disposition: form-data; name=\"b\"\r\n\r\ntwo\r\n--x--\r\n";
+    assert_string_equal(ask_with("/", FETCH(.body = tc_str(body), .content_type = "multipart/form-data; boundary=x")),
+                        "200 hello");
+    assert_string_equal(noted(), "begin a:0 [one]:0 end a:0 begin b:0 [two]:0 end b:0");
+}
+
 static int finishes_early(tc_request_t *req) {
     tc_write(req, "early");
     tc_finish(req);
@@ -267,6 +297,7 @@ int main(void) {
         WEB_TEST(without_the_flag_there_is_nothing_to_await_in),
         WEB_TEST(its_return_is_its_outcome),
         WEB_TEST(every_step_may_await),
+        WEB_TEST(the_parts_of_a_form_may_await),
         WEB_TEST(it_may_go_on_after_its_answer),
         WEB_TEST(requests_have_stacks_of_their_own),
         WEB_TEST(beyond_the_limit_of_coroutines_requests_get_503),
