@@ -48,12 +48,12 @@ typedef enum {
     TC_BODY_STREAM, /**< to data_received, piece by piece; prepare runs before the first, the method after the last */
     TC_BODY_REFUSE, /**< 413 for any body */
     /** As TC_BODY_BUFFER up to 64 KiB; what is larger goes to a file in spool_dir, written off the loop: tc_body_file.
-     */
+     *  Without room for it the answer is 507, after other failures of the file system 500. */
     TC_BODY_SPOOL,
     /**
      * A form that is read while it arrives, in bounded memory. Of multipart/form-data, fields are arguments, and files
      * go to files in spool_dir, unless part_begin chooses otherwise; see tc_get_file. Bodies of all other types are
-     * buffered, up to max_form_memory.
+     * buffered, up to max_form_memory. Failures as with TC_BODY_SPOOL.
      */
     TC_BODY_FORM
 } tc_body_mode_t;

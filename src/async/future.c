@@ -198,6 +198,12 @@ void tc_future_set_error(tc_future_t *future, int err, const char *message) {
     complete(future, err == TC_ECANCELED ? TC_CANCELLED : TC_FAILED, err);
 }
 
+tc_future_t *tc__future_failed(tc_ioloop_t *loop, int err, const char *message) {
+    tc_future_t *future = tc_future_new(loop);
+    tc_future_set_error(future, err, message);
+    return future;
+}
+
 void tc__future_follow(tc_future_t *future, tc_future_t *source) {
     source->looked = true;
     future->source = source;

@@ -26,6 +26,8 @@ static inline bool tc__waiter_waiting(const tc__waiter_t *waiter) {
 }
 
 tc_ioloop_t *tc__future_loop(const tc_future_t *future);
+/* One that has failed already, with words or NULL. NULL: out of memory. */
+tc_future_t *tc__future_failed(tc_ioloop_t *loop, int err, const char *message);
 
 /* tc_run_in_executor for a loop that need not be this thread's current one; `fn` is not NULL. */
 tc_future_t *tc__executor_run(tc_ioloop_t *loop, tc_executor_t *executor, tc_work_fn fn, void *arg,

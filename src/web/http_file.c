@@ -94,12 +94,6 @@ int tc_part_set_max_size(tc_http_file_t *part, uint64_t size) {
     return 0;
 }
 
-static tc_future_t *refuse(const tc_request_t *req, int err, const char *words) {
-    tc_future_t *future = tc_future_new(req->in->loop);
-    tc_future_set_error(future, err, words);
-    return future;
-}
-
 tc_future_t *tc_http_file_keep(const tc_http_file_t *file, const char *path, unsigned flags) {
     if (!file || !path) {
         tc__fail(file ? TC_ENOMEM : TC_EINVAL, "tc_http_file_keep: the %s is NULL", file ? "path" : "file");
@@ -107,8 +101,8 @@ tc_future_t *tc_http_file_keep(const tc_http_file_t *file, const char *path, uns
     }
     tc_http_file_t *kept = (tc_http_file_t *)(uintptr_t)file; /* what getters return is const */
     if (!file->whole)
-        return refuse(file->req, TC_EBUSY, "tc_http_file_keep: the part is not whole yet");
+        return tc__future_failed(file->req->in->loop, TC_EBUSY, "tc_http_file_keep: the part is not whole yet");
     if (file->sink == TC_PART_CALLBACK || file->sink == TC_PART_DISCARD)
-        return refuse(file->req, TC_EINVAL, "tc_http_file_keep: the part's bytes went elsewhere");
+        return tc__future_failed(file->req->in->loop, TC_EINVAL, "tc_http_file_keep: the part's bytes went elsewhere");
     return tc__request_keep(file->req, &kept->spool, file->body, path, flags);
 }

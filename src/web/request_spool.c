@@ -35,19 +35,13 @@ int tc__request_spool_failed(tc_request_t *req, const tc_future_t *future) {
     return tc_http_error(req, 507, NULL);
 }
 
-static tc_future_t *refuse(const tc_request_t *req, int err, const char *words) {
-    tc_future_t *future = tc_future_new(req->in->loop);
-    tc_future_set_error(future, err, words);
-    return future;
-}
-
 tc_future_t *tc__request_keep(tc_request_t *req, tc__spool_file_t **spool, tc_bytes_t bytes, const char *path,
                               unsigned flags) {
     if (flags & ~(unsigned)TC_KEEP_SYNC)
-        return refuse(req, TC_EINVAL, "flags that are not known to this library");
+        return tc__future_failed(req->in->loop, TC_EINVAL, "flags that are not known to this library");
     if (!*spool) { /* a copy is made, for the write may outlive the request */
         if (tc__body_charge(req, bytes.len) != 0)
-            return refuse(req, TC_ENOMEM, "too many bodies are in memory");
+            return tc__future_failed(req->in->loop, TC_ENOMEM, "too many bodies are in memory");
         tc__spool_file_t *file = tc__request_new_spool(req);
         if (!file || tc__spool_file_append(file, bytes) < 0)
             return NULL;
@@ -131,7 +125,8 @@ tc_future_t *tc_keep_body(tc_request_t *req, const char *path, unsigned flags) {
         return NULL;
     }
     if (!is_stored(req) || !req->input_complete)
-        return refuse(req, TC_EINVAL, "tc_keep_body: the body is not whole, or neither buffered nor spooled");
+        return tc__future_failed(req->in->loop, TC_EINVAL,
+                                 "tc_keep_body: the body is not whole, or neither buffered nor spooled");
     tc__spool_file_t *file = spool_of(req);
     tc_future_t *future = tc__request_keep(req, &file, tc_body(req), path, flags);
     req->body.state = file;

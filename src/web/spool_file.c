@@ -224,10 +224,9 @@ void tc__spool_file_free(tc__spool_file_t *file) {
 
 /* ---- Work ---- */
 
-static tc_future_t *refuse(const tc__spool_file_t *file, int err, const char *words) {
-    tc_future_t *future = tc_future_new(file->loop);
-    tc_future_set_error(future, err, words);
-    return future;
+/* Words of a worker that may still be at it are left alone. */
+static tc_future_t *fail_again(const tc__spool_file_t *file) {
+    return tc__future_failed(file->loop, file->err, file->err == TC_ECANCELED ? NULL : file->detail);
 }
 
 /* With a future for the caller. NULL: it could not start. */
@@ -262,7 +261,7 @@ int tc__spool_file_append(tc__spool_file_t *file, tc_bytes_t bytes) {
 tc_future_t *tc__spool_file_flush(tc__spool_file_t *file, tc__spool_flush_t how) {
     assert(!file->done);
     if (file->err < 0)
-        return refuse(file, file->err, file->detail);
+        return fail_again(file);
     file->how = how;
     tc_future_t *future = start(file, write_out);
     if (!future)
@@ -272,11 +271,11 @@ tc_future_t *tc__spool_file_flush(tc__spool_file_t *file, tc__spool_flush_t how)
 
 tc_future_t *tc__spool_file_keep(tc__spool_file_t *file, const char *path, bool sync) {
     if (file->done)
-        return refuse(file, TC_EBUSY, "the file is being kept already");
+        return tc__future_failed(file->loop, TC_EBUSY, "the file is being kept already");
     if (file->kept)
-        return refuse(file, TC_EALREADY, "the file was kept before");
+        return tc__future_failed(file->loop, TC_EALREADY, "the file was kept before");
     if (file->err < 0)
-        return refuse(file, file->err, file->detail);
+        return fail_again(file);
     if (file->how == TC__SPOOL_MORE)
         file->how = TC__SPOOL_CLOSE;
     file->target = tc__strndup(path, strlen(path));
