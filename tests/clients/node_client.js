@@ -46,6 +46,11 @@ const scenarios = {
     });
   },
 
+  // A field behind the answer.
+  async trailer() {
+    return ask({ path: "/trailer" });
+  },
+
   // Nothing of the body is sent before the server says so.
   async expect() {
     return ask({ path: "/echo", method: "POST", headers: { Expect: "100-continue", "Content-Length": 100000 } }, (request) => {

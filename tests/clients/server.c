@@ -139,7 +139,7 @@ static int download(tc_request_t *req) {
     return send_more(req, NULL, NULL);
 }
 
-/* ---- Refusing, hinting, leaving ---- */
+/* ---- Refusing, hinting, trailing, leaving ---- */
 
 static int refuse(tc_request_t *req) {
     return tc_http_error(req, 403, "not here");
@@ -148,6 +148,12 @@ static int refuse(tc_request_t *req) {
 static int hint(tc_request_t *req) {
     tc_early_hints(req, "</style.css>; rel=preload; as=style");
     return tc_write(req, "styled\n");
+}
+
+static int trail(tc_request_t *req) {
+    tc_set_header(req, "Content-Type", "text/plain");
+    tc_set_trailer(req, "X-Digest", "eight");
+    return tc_write(req, "trailed\n");
 }
 
 static int waiting, left;
@@ -196,6 +202,7 @@ int main(int argc, char **argv) {
                        NULL);
     tc_application_add(app, "/refuse", &(tc_request_handler_t){ .admit = refuse, .any = echo }, NULL);
     tc_application_add(app, "/limited", &(tc_request_handler_t){ .max_body_size = 1000, .any = echo }, NULL);
+    tc_application_add(app, "/trailer", &(tc_request_handler_t){ .get = trail }, NULL);
     tc_application_add(app, "/hint", &(tc_request_handler_t){ .get = hint }, NULL);
     tc_application_add(
         app, "/wait",
