@@ -127,7 +127,8 @@ typedef struct {
     size_t lengths; /* Content-Length fields, the last of which is: */
     char length[32];
     int owned, freed, hints;
-    text_t fields; /* "name: value\n" of all that were ever accepted */
+    text_t fields;   /* "name: value\n" of all that were ever accepted */
+    text_t trailers; /* the same, of those */
 } answer_t;
 
 static answer_t answers[2];
@@ -259,11 +260,11 @@ static const char *next_value(const answer_t *a, char own[32]) {
     return own;
 }
 
-static void keep_field(answer_t *a, const char *name, tc_bytes_t value) {
-    append(&a->fields, name, strlen(name));
-    append(&a->fields, ": ", 2);
-    append(&a->fields, value.data, value.len);
-    append(&a->fields, "\n", 1);
+static void keep_field(text_t *fields, const char *name, tc_bytes_t value) {
+    append(fields, name, strlen(name));
+    append(fields, ": ", 2);
+    append(fields, value.data, value.len);
+    append(fields, "\n", 1);
 }
 
 static void change_header(tc_request_t *req, answer_t *a, bool replace) {
@@ -274,7 +275,7 @@ static void change_header(tc_request_t *req, answer_t *a, bool replace) {
     if (err < 0)
         return;
     tc_bytes_t trimmed = tc__bytes_trim(tc_str(value));
-    keep_field(a, name, trimmed);
+    keep_field(&a->fields, name, trimmed);
     if (tc__header_id(name, strlen(name)) != TC__HEADER_CONTENT_LENGTH)
         return;
     a->lengths = replace && a->lengths <= 1 ? 1 : replace ? 1 : a->lengths + 1;
@@ -297,9 +298,18 @@ static void hint(tc_request_t *req, answer_t *a) {
     int err = tc_early_hints(req, link);
     note(a, err);
     if (err == 0 && !a->finished) {
-        keep_field(a, "Link", tc__bytes_trim(tc_str(link)));
+        keep_field(&a->fields, "Link", tc__bytes_trim(tc_str(link)));
         a->hints++;
     }
+}
+
+static void set_trailer(tc_request_t *req, answer_t *a) {
+    char own_name[32], own_value[32];
+    const char *name = next_name(own_name), *value = next_value(a, own_value);
+    int err = tc_set_trailer(req, name, value);
+    note(a, err);
+    if (err == 0 && !a->finished)
+        keep_field(&a->trailers, name, tc__bytes_trim(tc_str(value)));
 }
 
 static void free_owned(void *owner) {
@@ -512,6 +522,9 @@ static int run(tc_request_t *req, answer_t *a) {
         case 26:
             hint(req, a);
             break;
+        case 27:
+            set_trailer(req, a);
+            break;
         default:
             break;
         }
@@ -617,7 +630,7 @@ static void connect_client(void) {
 typedef struct {
     int status;
     bool complete, to_the_end, says_close, says_keep_alive, chunked;
-    size_t lengths, length;
+    size_t lengths, length, trailers;
     text_t body; /* as far as it came */
 } reply_t;
 
@@ -634,8 +647,8 @@ static bool is_named(tc_bytes_t name, const char *text) {
 }
 
 /* Did the handler set it? */
-static bool is_accepted(const answer_t *a, tc_bytes_t line) {
-    const char *at = a->fields.data, *stop = at ? at + a->fields.len : NULL;
+static bool is_among(const text_t *fields, tc_bytes_t line) {
+    const char *at = fields->data, *stop = at ? at + fields->len : NULL;
     for (const char *newline; at < stop; at = newline + 1) {
         newline = memchr(at, '\n', (size_t)(stop - at));
         if (tc__bytes_equal(tc_bytes(at, (size_t)(newline - at)), line))
@@ -650,7 +663,7 @@ static void read_field(reply_t *reply, const answer_t *a, tc_bytes_t line) {
     MUST(colon != NULL && colon[1] == ' ');
     tc_bytes_t name = tc_bytes(line.data, (size_t)(colon - line.data));
     tc_bytes_t value = tc_bytes(colon + 2, line.len - name.len - 2);
-    bool known = is_accepted(a, line);
+    bool known = is_among(&a->fields, line);
     MUST(tc__is_token(name) && tc__is_field_value(value));
     for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
         known = known || is_named(name, ours[i]);
@@ -658,6 +671,8 @@ static void read_field(reply_t *reply, const answer_t *a, tc_bytes_t line) {
         MUST(tc__bytes_equal(value, tc_str("chunked")) && !reply->chunked);
         reply->chunked = known = true;
     }
+    if (is_named(name, "Trailer"))
+        known = known || a->trailers.len > 0;
     if (is_named(name, "Connection")) {
         reply->says_close = tc__bytes_equal(value, tc_str("close"));
         reply->says_keep_alive = tc__bytes_equal(value, tc_str("keep-alive"));
@@ -680,7 +695,7 @@ static const char *read_hints(const answer_t *a, const char *at, const char *sto
         MUST(i < a->hints && !(a->shape & OLD));
         if (!end)
             return stop;
-        MUST(is_accepted(a, tc_bytes(link, (size_t)(end - link))));
+        MUST(is_among(&a->fields, tc_bytes(link, (size_t)(end - link))));
         at = end + 4;
     }
     return at;
@@ -708,7 +723,20 @@ static const char *read_head(reply_t *reply, const answer_t *a, const char *at, 
     return at + 2;
 }
 
-static const char *read_chunks(reply_t *reply, const char *at, const char *stop) {
+static const char *read_trailers(reply_t *reply, const answer_t *a, const char *at, const char *stop) {
+    while (!takes(&at, stop, "\r\n")) {
+        const char *line_end = memmem(at, (size_t)(stop - at), "\r\n", 2);
+        if (!line_end)
+            return stop;
+        MUST(is_among(&a->trailers, tc_bytes(at, (size_t)(line_end - at))));
+        reply->trailers++;
+        at = line_end + 2;
+    }
+    reply->complete = true;
+    return at;
+}
+
+static const char *read_chunks(reply_t *reply, const answer_t *a, const char *at, const char *stop) {
     for (;;) {
         const char *line_end = memmem(at, (size_t)(stop - at), "\r\n", 2);
         if (!line_end)
@@ -717,10 +745,8 @@ static const char *read_chunks(reply_t *reply, const char *at, const char *stop)
         size_t len = strtoull(at, &digits_end, 16);
         MUST(digits_end == line_end && at < line_end);
         at = line_end + 2;
-        if (len == 0) {
-            reply->complete = takes(&at, stop, "\r\n");
-            return reply->complete ? at : stop;
-        }
+        if (len == 0)
+            return read_trailers(reply, a, at, stop);
         size_t n = len < (size_t)(stop - at) ? len : (size_t)(stop - at);
         append(&reply->body, at, n);
         at += n;
@@ -743,7 +769,7 @@ static const char *read_reply(reply_t *reply, const answer_t *a, const char *at,
         return body;
     }
     if (reply->chunked)
-        return read_chunks(reply, body, stop);
+        return read_chunks(reply, a, body, stop);
     reply->to_the_end = !reply->lengths;
     if (reply->lengths)
         here = here < reply->length ? here : reply->length;
@@ -806,6 +832,7 @@ static void check_page(const reply_t *reply, const answer_t *a) {
     char title[32];
     snprintf(title, sizeof title, "<html><title>%d: ", a->page);
     MUST(reply->status == a->page || refused);
+    MUST(reply->trailers == 0);
     MUST(is_to_head(a) || refused ||
          (reply->body.len > strlen(title) && memcmp(reply->body.data, title, strlen(title)) == 0));
 }
@@ -836,6 +863,7 @@ static void check_reply(const reply_t *reply, const answer_t *a) {
         MUST(dropped || (reply->lengths && reply->length == a->sent));
     } else {
         MUST(reply->body.len == whole);
+        MUST(!reply->chunked || (reply->trailers > 0) == (a->trailers.len > 0));
     }
 }
 
@@ -919,6 +947,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         MUST(answers[i].begun <= 1 && answers[i].ends == answers[i].begun && answers[i].owned == answers[i].freed);
         free(answers[i].body.data);
         free(answers[i].fields.data);
+        free(answers[i].trailers.data);
     }
     return 0;
 }
