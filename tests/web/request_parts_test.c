@@ -491,8 +491,11 @@ static void other_failures_are_500(void **state) {
     assert_log("the handler failed: permission denied: cannot make a file in /tmp/tornadoc-test-");
 }
 
+static int opened; /* descriptors, with the loop's own */
+
 static void begin_large(raw_t *raw) {
     raw_open(raw, NULL);
+    opened = count_entries("/proc/self/fd");
     raw_send(raw, "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: " TYPE "\r\nContent-Length: 10000000\r\n\r\n" UPLOAD(
                       "e", "first", "whole") "--b\r\nContent-Disposition: form-data; name=f; filename=n\r\n\r\n");
     settle(raw->loop);
@@ -518,7 +521,7 @@ static void a_client_that_leaves_in_the_middle_leaves_nothing(void **state) {
     raw_turn(&raw);
     settle(raw.loop);
     assert_int_equal(count_entries(dir), 0);
-    assert_int_equal(count_entries("/proc/self/fd"), descriptors + 4); /* the loop's own */
+    assert_int_equal(count_entries("/proc/self/fd"), opened);
     assert_string_equal(noted(), "finish(closed)");
     raw_close(&raw);
 }
