@@ -4,7 +4,7 @@
  */
 #include <tornadoc.h>
 
-enum { PIECE = 64 * 1024, BREATH = 512 * 1024 };
+enum { PIECE = 64 * 1024, BREATH = 1024 * 1024 };
 
 typedef struct {
     int64_t left; /* of the answer */
@@ -42,7 +42,7 @@ static int go_on(tc_request_t *req, tc_future_t *slept, void *arg) {
     return tc_future_status(slept);
 }
 
-/* It takes its time over every half mebibyte. */
+/* It takes its time over every mebibyte. */
 static int take_piece(tc_request_t *req, tc_bytes_t chunk) {
     transfer_t *transfer = tc_data(req);
     int64_t before = transfer->seen;
