@@ -151,8 +151,6 @@ static size_t head_bound(const tc__http1connection_t *connection, const tc__resp
     size_t bound = 256 + connection->params->server_name.len + head->content_type.len;
     if (head->reason)
         bound += strlen(head->reason);
-    if (has_trailers(connection->message))
-        bound += fields_bound(connection->message->reply_trailers);
     return bound + fields_bound(head->headers);
 }
 
@@ -204,6 +202,8 @@ static int send_whole(tc__http1connection_t *connection, const tc__response_head
 static int send_head(tc__http1connection_t *connection, const tc__response_head_t *head, bool with_length,
                      uint64_t body_len) {
     size_t bound = head_bound(connection, head);
+    if (has_trailers(connection->message)) /* their names */
+        bound += fields_bound(connection->message->reply_trailers);
     if (bound <= TC__CORK_ROOM) {
         char *room = tc__iostream_reserve(connection->stream, bound);
         if (!room)
