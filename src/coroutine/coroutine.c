@@ -91,6 +91,7 @@ static void run(void *value) {
     tc__coroutine_t *coroutine = value;
     tc__coroutines_t *home = coroutine->home;
     tc__fiber_arrived(&coroutine->fiber, &home->fiber);
+    coroutine->began = true;
     coroutine->fn(coroutine);
     coroutine->ended = true;
     tc__fiber_leave(&coroutine->fiber, &home->fiber, true);

@@ -32,7 +32,7 @@ typedef struct tc__coroutine {
     tc__coroutines_t *home;
     tc__stack_t *stack;
     void (*fn)(struct tc__coroutine *coroutine);
-    bool ended;
+    bool began, ended;
 } tc__coroutine_t;
 
 enum { TC__COROUTINE_CONTROL_SIZE = 2048 }; /* for the struct above and what stands around it */
