@@ -122,7 +122,10 @@ typedef struct {
                                  beyond it 413 */
     size_t max_parts;       /**< of a multipart form; default 100; beyond it 400 */
     size_t max_part_header_size; /**< of each; default 8 KiB, at most 65,535; beyond it 400 */
-    uintptr_t reserved[4];       /**< must be zero */
+    /** Bytes of a body that tc_read_json reads; default 2 MiB; beyond it 413. A tree takes more memory than its text,
+     *  ten times as much for a list of digits, twenty for brackets without an end, and that counts as no body. */
+    size_t max_json_size;
+    uintptr_t reserved[3]; /**< must be zero */
 } tc_application_options_t;
 
 /**
@@ -301,7 +304,8 @@ TC_EXTERN uint64_t tc_body_size(const tc_request_t *req);
 TC_EXTERN int tc_body_file(const tc_request_t *req);
 /** As tc_http_file_keep, of a body that is buffered or spooled; TC_EINVAL for others, and before it is whole. */
 TC_EXTERN tc_future_t *tc_keep_body(tc_request_t *req, const char *path, unsigned flags);
-/** The body as JSON, in the arena. 415 unless it says it is JSON, 400 if it is not: for TC_TRY. */
+/** The body as JSON, in the arena. 415 unless it says it is JSON, 413 beyond max_json_size, 400 if it is none: for
+ * TC_TRY. */
 TC_EXTERN int tc_read_json(tc_request_t *req, yyjson_val **root) TC_MUST_CHECK;
 TC_EXTERN const char *tc_get_cookie(const tc_request_t *req, const char *name, const char *fallback);
 

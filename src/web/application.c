@@ -395,6 +395,7 @@ static int apply_options(tc_application_t *app, const tc_application_options_t *
         return tc__fail(TC_ENOMEM, "out of memory");
     app->routers = root;
     app->max_arguments = 1000;
+    app->max_json = (size_t)2 * 1024 * 1024;
     app->max_buffered = (size_t)1024 * 1024 * 1024;
     app->max_form_memory = (size_t)10 * 1024 * 1024;
     TC_TRY(choose_spool_dir(app, options ? options->spool_dir : NULL));
@@ -414,6 +415,8 @@ static int apply_options(tc_application_t *app, const tc_application_options_t *
         app->max_form_memory = options->max_form_memory;
     app->max_parts = options->max_parts;
     app->max_part_header_size = options->max_part_header_size;
+    if (options->max_json_size)
+        app->max_json = options->max_json_size;
     if (!options->base)
         return 0;
     TC_TRY(check_handler("tc_application_options_t: base", options->base));

@@ -36,7 +36,7 @@ struct tc_application {
     tc_log_level_t log_level; /* 0: the process's */
     tc_log_cb log;
     void *log_data;
-    size_t max_arguments;
+    size_t max_arguments, max_json;
     size_t max_buffered;
     char *spool_dir;
     size_t max_form_memory;

@@ -53,6 +53,8 @@ int tc_read_json(tc_request_t *req, yyjson_val **root) {
     if (!is_json(req))
         return tc_http_error(req, 415, "the body must be application/json");
     tc_bytes_t body = tc_body(req);
+    if (body.len > req->app->max_json) /* before a byte of it becomes a tree */
+        return tc_http_error(req, 413, "the JSON is larger than the limit");
     yyjson_alc allocator = allocator_of(tc__request_arena(req));
     yyjson_read_err err;
     yyjson_doc *doc = yyjson_read_opts((char *)(uintptr_t)body.data, body.len, YYJSON_READ_NOFLAG, &allocator, &err);

@@ -349,6 +349,28 @@ static void json_nests_deeply_without_harm(void **state) {
     free(body);
 }
 
+static void json_beyond_its_limit_is_a_413(void **state) {
+    (void)state;
+    enum { MOST = 2 * 1024 * 1024 };
+    char *body = malloc(MOST + 2);
+    memset(body, ' ', MOST + 1);
+    body[0] = '1';
+    body[MOST] = '\0';
+    look_with(echoes_json);
+    assert_string_equal(json(body), "200 1");
+    body[MOST] = ' ';
+    body[MOST + 1] = '\0';
+    assert_string_equal(json(body), page(413, "Content Too Large", "the JSON is larger than the limit"));
+    assert_log("413 POST /");
+    free(body);
+    stop_serving();
+    app = tc_application_new(&(tc_application_options_t){ .max_json_size = 3 });
+    look_with(echoes_json);
+    assert_string_equal(json("[1]"), "200 [1]");
+    assert_int_equal(atoi(json("[10]")), 413);
+    assert_log("413 POST /");
+}
+
 static void what_does_not_say_that_it_is_json_is_a_415(void **state) {
     (void)state;
     static const struct {
@@ -681,6 +703,7 @@ int main(void) {
         WEB_TEST(json_goes_in_and_out),
         WEB_TEST(bad_json_is_a_400_in_words),
         WEB_TEST(json_nests_deeply_without_harm),
+        WEB_TEST(json_beyond_its_limit_is_a_413),
         WEB_TEST(what_does_not_say_that_it_is_json_is_a_415),
         WEB_TEST(a_type_that_is_set_stays),
         WEB_TEST(json_after_the_flush_is_written_as_it_is),
