@@ -62,7 +62,12 @@ enum {
     TC_COROUTINE = 1u << 0, /**< admit, prepare, the method and data_received may tc_await: see tornadoc/coroutine.h */
     /** When the client leaves, cancel what the handler awaits, and the future that tc_then waits for. Without it the
      *  handler goes on, as in Tornado. */
-    TC_CANCEL_ON_CLOSE = 1u << 1
+    TC_CANCEL_ON_CLOSE = 1u << 1,
+    /** A body whose Content-Encoding is gzip (or x-gzip) is inflated while it arrives, whatever becomes of it then; the
+     *  limits of a body hold for what comes and for what it inflates to. 400 for what is broken, cut short or followed
+     *  by junk; 415 and `Accept-Encoding: gzip` for any other coding. Header fields stay as received. Without the flag
+     *  a body is what was sent. (decompress_request) */
+    TC_DECOMPRESS = 1u << 2
 };
 
 /** Copied when registered, so that a compound literal is fine. NULL callbacks are inherited from the group's `base`,
@@ -70,7 +75,7 @@ enum {
  * all. */
 typedef struct {
     const char *name;     /**< for logs and metrics; default the pattern; copied */
-    uint32_t flags;       /**< TC_COROUTINE, TC_CANCEL_ON_CLOSE */
+    uint32_t flags;       /**< TC_COROUTINE, TC_CANCEL_ON_CLOSE, TC_DECOMPRESS */
     tc_body_mode_t body;  /**< default TC_BODY_BUFFER */
     size_t max_body_size; /**< bytes; default the server's, 100 MiB; beyond it 413 */
     size_t data_size;     /**< zeroed bytes of state per request: tc_data */

@@ -71,7 +71,7 @@ typedef struct {
     /* What headers_received or data_received left with TC_DETACH is done. */
     void (*resume)(tc__exchange_t *exchange);
     void (*set_max_body_size)(tc__exchange_t *exchange, size_t size);
-    bool (*announces_too_much)(const tc__exchange_t *exchange); /* is the body's length known to be beyond that? */
+    uint64_t (*max_body_size)(const tc__exchange_t *exchange);
     size_t (*queued)(const tc__exchange_t *exchange); /* bytes of output that the system refuses to take for now */
     size_t (*output_mark)(const tc__exchange_t *exchange);
 } tc__exchange_vtable_t;

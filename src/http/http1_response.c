@@ -457,13 +457,12 @@ static void set_max_body_size(tc__exchange_t *exchange, size_t size) {
         message->body_limit = size;
 }
 
-/* While the system takes what comes, nothing is: corked bytes go out when the caller returns, and nobody would tell. */
-static bool announces_too_much(const tc__exchange_t *exchange) {
+static uint64_t max_body_size(const tc__exchange_t *exchange) {
     const tc__http1_message_t *message = of(exchange)->message;
-    return message && message->request->content_length != TC__LENGTH_UNKNOWN &&
-           message->request->content_length > message->body_limit;
+    return message ? message->body_limit : 0;
 }
 
+/* While the system takes what comes, nothing is: corked bytes go out when the caller returns, and nobody would tell. */
 static size_t queued(const tc__exchange_t *exchange) {
     const tc_iostream_t *stream = of(exchange)->stream;
     return tc_iostream_writing(stream) ? tc__iostream_queued(stream) : 0;
@@ -481,7 +480,7 @@ const tc__exchange_vtable_t tc__http1_vtable = {
     .abort = abort_exchange,
     .resume = tc__http1_resume,
     .set_max_body_size = set_max_body_size,
-    .announces_too_much = announces_too_much,
+    .max_body_size = max_body_size,
     .queued = queued,
     .output_mark = output_mark,
 };

@@ -153,7 +153,7 @@ static void list_methods(tc__endpoint_t *endpoint) {
 static bool is_plain(const tc__endpoint_t *endpoint) {
     const tc_request_handler_t *h = &endpoint->handler;
     return !endpoint->admit[0] && !endpoint->prepare[0] && !h->initialize && !h->set_default_headers &&
-           !(h->flags & TC_COROUTINE) && h->body == TC_BODY_BUFFER && h->max_body_size == 0 &&
+           !(h->flags & (TC_COROUTINE | TC_DECOMPRESS)) && h->body == TC_BODY_BUFFER && h->max_body_size == 0 &&
            (h->timeout_ms == 0 || h->timeout_ms == TC_FOREVER);
 }
 
@@ -171,7 +171,7 @@ static int check_handler(const char *pattern, const tc_request_handler_t *handle
         return tc__misuse(TC_EINVAL, "%s: the handler is NULL", pattern);
     if (!tc__all_zero(handler->reserved, sizeof handler->reserved))
         return tc__misuse(TC_EINVAL, "%s: `reserved` of the handler must be zero", pattern);
-    if (handler->flags & ~(uint32_t)(TC_COROUTINE | TC_CANCEL_ON_CLOSE))
+    if (handler->flags & ~(uint32_t)(TC_COROUTINE | TC_CANCEL_ON_CLOSE | TC_DECOMPRESS))
         return tc__misuse(TC_EINVAL, "%s: the handler's flags 0x%x are not known to this library", pattern,
                           handler->flags);
     if ((unsigned)handler->body > TC_BODY_FORM)

@@ -277,8 +277,10 @@ static int next_step(tc_request_t *req, bool *waiting) {
         req->step = TC__STEP_METHOD;
         return 0;
     case TC__STEP_BODY: /* a piece was dealt with, or the end */
-        if (tc__body_pending(&req->body))
-            return tc__body_go_on(req);
+        if (req->exchange && tc__body_pending(&req->body)) {
+            *waiting = tc__body_yields(&req->body);
+            return *waiting ? TC_DETACH : tc__body_go_on(req);
+        }
         if (!req->input_complete) {
             *waiting = true;
             return await_body(req);
@@ -324,6 +326,13 @@ void tc__request_outcome(tc_request_t *req, int outcome) {
         tc__request_abort(req); /* nobody is there to hear it */
 }
 
+void tc__request_continue(tc_request_t *req) {
+    tc__request_enter(req);
+    if (req->exchange && !req->finished)
+        proceed(req, 0);
+    tc__request_leave(req);
+}
+
 /* ---- What the connection tells ---- */
 
 static int on_headers_received(void *self, tc__server_request_t *in) {
@@ -349,7 +358,7 @@ static int on_data_received(void *self, tc_bytes_t chunk) {
     tc__request_enter(req);
     req->in_headers_received = true;
     int outcome = tc__body_receive(req, chunk);
-    if (outcome != 0 || req->kept_error != 0)
+    if (outcome != 0 || req->kept_error != 0 || tc__body_pending(&req->body))
         proceed(req, outcome);
     bool pending = !req->finished && tc__body_pending(&req->body);
     if (pending && (outcome = tc__body_keep(req)) != 0)

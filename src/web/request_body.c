@@ -1,12 +1,15 @@
 /*
  * request_body.c - what becomes of a request's body.
  *
- *     connection --chunk--> piece --take--> mode: buffered, streamed
+ *     connection --chunk--> [decoder] --piece--> mode: buffered, streamed, spooled, read as a form
  *
  * The connection lends a chunk for the time of a call. The mode takes bytes off its front, and may stop before the end
  * until an outcome is in (TC_DETACH). What it has not taken is pending: request.c judges the outcome of each step, as
  * it judges any other, and asks for the next one while something is pending. Only then may the connection give more. So
  * what is left of a chunk when the connection's call returns, and is copied then, is never more than one read of it.
+ *
+ * A decoder stands between the two if the handler wants the body without its content coding. Of one chunk it makes any
+ * number of pieces, each of which is taken before the next is made.
  */
 #include "web/request_internal.h"
 
@@ -16,31 +19,18 @@
 
 /* ---- What all bodies together may take ---- */
 
-static void give_budget(tc_application_t *app, size_t len) {
-    atomic_fetch_sub(&app->buffered, len);
-}
-
-static bool take_budget(tc_application_t *app, size_t len) {
-    size_t before = atomic_fetch_add(&app->buffered, len);
-    if (len == 0 || (before <= app->max_buffered && len <= app->max_buffered - before))
-        return true;
-    give_budget(app, len);
-    return false;
-}
-
-static int too_many(tc_request_t *req) {
+int tc__body_charge(tc_request_t *req, size_t size) {
+    tc_application_t *app = req->app;
+    size_t before = atomic_fetch_add(&app->buffered, size);
+    req->body.counted += size;
+    if (size == 0 || (before <= app->max_buffered && size <= app->max_buffered - before))
+        return 0;
+    tc__body_discharge(req, size);
     return tc_http_error(req, 503, "too many bodies are in memory");
 }
 
-int tc__body_charge(tc_request_t *req, size_t size) {
-    if (!take_budget(req->app, size))
-        return too_many(req);
-    req->body.counted += size;
-    return 0;
-}
-
 void tc__body_discharge(tc_request_t *req, size_t size) {
-    give_budget(req->app, size);
+    atomic_fetch_sub(&req->app->buffered, size);
     req->body.counted -= size;
 }
 
@@ -58,17 +48,15 @@ static size_t capacity_for(const tc__body_store_t *store, size_t len, uint64_t a
 static int grow(tc_request_t *req, tc__body_store_t *store, size_t capacity) {
     bool small = capacity <= TC__BLOCK_SIZE / 4 && !store->on_heap;
     size_t more = small ? 0 : capacity - (store->on_heap ? store->capacity : 0);
-    if (!take_budget(req->app, more))
-        return too_many(req);
+    TC_TRY(tc__body_charge(req, more));
     char *data = small ? tc__arena_alloc(tc__request_arena(req), capacity)
                        : tc__realloc(store->on_heap ? store->data : NULL, capacity);
     if (!data) {
-        give_budget(req->app, more);
+        tc__body_discharge(req, more);
         return TC_ENOMEM;
     }
     if (store->len > 0 && !store->on_heap)
         memcpy(data, store->data, store->len);
-    req->body.counted += more;
     store->data = data;
     store->capacity = capacity;
     store->on_heap = !small;
@@ -85,12 +73,16 @@ int tc__body_store(tc_request_t *req, tc__body_store_t *store, tc_bytes_t bytes,
     return 0;
 }
 
+uint64_t tc__body_announced(const tc_request_t *req) {
+    return req->body.decoder ? TC__LENGTH_UNKNOWN : req->in->content_length;
+}
+
 /* ---- Modes ---- */
 
 static int take_whole(tc_request_t *req, tc_bytes_t *rest) {
     tc_bytes_t bytes = *rest;
     *rest = tc_bytes(NULL, 0);
-    return tc__body_store(req, &req->body.whole, bytes, req->in->content_length);
+    return tc__body_store(req, &req->body.whole, bytes, tc__body_announced(req));
 }
 
 static int call_data_received(tc_request_t *req, const tc__call_t *call) {
@@ -119,41 +111,77 @@ static const tc__body_mode_t *mode_for(const tc_request_handler_t *handler) {
     }
 }
 
+static bool announces_too_much(const tc_request_t *req) {
+    uint64_t len = req->in->content_length;
+    return len != TC__LENGTH_UNKNOWN && len > req->exchange->vtable->max_body_size(req->exchange);
+}
+
+static int begin_decoder(tc_request_t *req) {
+    tc__decoder_t *decoder;
+    TC_TRY(tc__decoder_new(&decoder, req));
+    int outcome = decoder ? tc__body_charge(req, TC__GZIP_MEMORY) : 0;
+    if (outcome != 0)
+        tc__decoder_free(decoder);
+    else
+        req->body.decoder = decoder;
+    return outcome;
+}
+
 int tc__body_begin(tc_request_t *req) {
     req->body.mode = mode_for(&req->endpoint->handler);
-    if (req->body.mode->streams && req->exchange && req->exchange->vtable->announces_too_much(req->exchange))
+    if (!req->exchange) /* closed by what admit did */
+        return 0;
+    if (req->body.mode->streams && announces_too_much(req))
         return tc_http_error(req, 413, "the body is larger than the limit"); /* before prepare opens files for it */
-    return 0;
+    return begin_decoder(req);
 }
 
 /* ---- The way there ---- */
 
-static int keep(tc_request_t *req, tc_bytes_t bytes) {
-    tc__body_t *body = &req->body;
-    body->kept.len = 0;
-    TC_TRY(tc__body_store(req, &body->kept, bytes, req->in->content_length));
-    body->piece = tc_bytes(body->kept.data, body->kept.len);
+/* What the connection lent, less what was taken of it: the decoder's input, or the mode's. */
+static tc_bytes_t *lent(tc__body_t *body) {
+    return body->decoder ? &body->decoder->input : &body->piece;
+}
+
+/* The mode lends on what it is given: a decoder's piece lives long enough, a chunk does not. */
+static bool lends_chunks(const tc__body_t *body) {
+    return body->mode->lends && !body->decoder;
+}
+
+static int keep(tc_request_t *req) {
+    tc_bytes_t *bytes = lent(&req->body);
+    tc__body_store_t *kept = &req->body.kept;
+    kept->len = 0;
+    TC_TRY(tc__body_store(req, kept, *bytes, req->in->content_length));
+    *bytes = tc_bytes(kept->data, kept->len);
     return 0;
 }
 
 int tc__body_receive(tc_request_t *req, tc_bytes_t chunk) {
-    req->body.piece = chunk;
-    if (req->body.mode->lends)
-        TC_TRY(keep(req, chunk));
+    *lent(&req->body) = chunk;
+    if (lends_chunks(&req->body))
+        TC_TRY(keep(req));
     return tc__body_go_on(req);
 }
 
 int tc__body_keep(tc_request_t *req) {
-    bool kept = req->body.mode->lends || req->body.piece.len == 0;
-    return kept ? 0 : keep(req, req->body.piece);
+    bool kept = lends_chunks(&req->body) || lent(&req->body)->len == 0;
+    return kept ? 0 : keep(req);
 }
 
 int tc__body_go_on(tc_request_t *req) {
     tc__body_t *body = &req->body;
+    if (body->decoder && !body->paused && body->piece.len == 0) {
+        TC_TRY(tc__decoder_next(body->decoder, &body->piece));
+        if (body->piece.len == 0)
+            return 0;
+    }
     int outcome = body->mode->take(req, &body->piece);
     body->paused = outcome == TC_DETACH;
     return outcome;
 }
+
+/* ---- The end ---- */
 
 void tc__body_drop(tc_request_t *req, tc__body_store_t *store) {
     if (!store->on_heap)
@@ -163,12 +191,25 @@ void tc__body_drop(tc_request_t *req, tc__body_store_t *store) {
     *store = (tc__body_store_t){ 0 };
 }
 
+static void drop_decoder(tc_request_t *req) {
+    if (!req->body.decoder)
+        return;
+    tc__body_discharge(req, TC__GZIP_MEMORY);
+    tc__decoder_free(req->body.decoder);
+    req->body.decoder = NULL;
+}
+
 int tc__body_end(tc_request_t *req) {
-    tc__body_drop(req, &req->body.kept);
-    return req->body.mode->end ? req->body.mode->end(req) : 0;
+    tc__body_t *body = &req->body;
+    if (body->decoder)
+        TC_TRY(tc__decoder_end(body->decoder));
+    drop_decoder(req);
+    tc__body_drop(req, &body->kept);
+    return body->mode->end ? body->mode->end(req) : 0;
 }
 
 void tc__body_free(tc_request_t *req) {
+    drop_decoder(req);
     tc__body_drop(req, &req->body.kept);
     tc__body_drop(req, &req->body.whole);
     tc__body_discharge(req, req->body.counted);

@@ -7,6 +7,8 @@
 
 #include <tornadoc/web.h>
 
+#include "web/request_decoder_internal.h"
+
 /* What a body's bytes go to. Both functions return an outcome, as a handler's callbacks do. */
 typedef struct {
     /*
@@ -30,18 +32,20 @@ typedef struct {
 
 typedef struct {
     const tc__body_mode_t *mode; /* from tc__body_begin on */
-    tc_bytes_t piece;            /* what the mode has not taken yet; borrowed from the connection, or in `kept` */
-    tc__body_store_t kept;
+    tc__decoder_t *decoder;      /* NULL: the mode gets what the connection gives */
+    tc_bytes_t piece;       /* what the mode has not taken yet; borrowed from the connection or the decoder, or kept */
+    tc__body_store_t kept;  /* what the connection lent */
     tc__body_store_t whole; /* of a mode that buffers: tc_body */
     size_t counted;         /* bytes of both that are on the heap, and what else is charged */
     bool paused;            /* the mode said TC_DETACH */
+    bool coding_refused;    /* by a 415 */
     void *state;            /* the mode's own */
 } tc__body_t;
 
 extern const tc__body_mode_t tc__body_buffer, tc__body_spool;      /* request_spool.c */
 extern const tc__body_mode_t tc__body_form, tc__body_form_lending; /* request_parts.c; the latter for part_received */
 
-/* After admit: what the route wants of the body. Its outcome. */
+/* After admit: what the handler wants of the body. The outcome: a status refuses it. */
 int tc__body_begin(tc_request_t *req);
 /* The connection's chunk, borrowed until the call in which it comes returns: give the mode what it takes at once; its
  * outcome. Nothing must be pending. */
@@ -50,7 +54,11 @@ int tc__body_receive(tc_request_t *req, tc_bytes_t chunk);
 int tc__body_keep(tc_request_t *req);
 /* Is there more for the mode to take, or to do, before the connection may give more? */
 static inline bool tc__body_pending(const tc__body_t *body) {
-    return body->paused || body->piece.len > 0;
+    return body->paused || body->piece.len > 0 || (body->decoder && tc__decoder_pending(body->decoder));
+}
+/* Something is pending: does it wait for the next turn of the loop, in which tc__request_continue is called? */
+static inline bool tc__body_yields(const tc__body_t *body) {
+    return body->decoder && !body->paused && body->piece.len == 0 && tc__decoder_yields(body->decoder);
 }
 /* The last outcome was 0, and more is pending: go on; the outcome of that. */
 int tc__body_go_on(tc_request_t *req);
@@ -58,6 +66,8 @@ int tc__body_go_on(tc_request_t *req);
 int tc__body_end(tc_request_t *req);
 void tc__body_free(tc_request_t *req);
 
+/* How much the mode will be given, at most; TC__LENGTH_UNKNOWN: only the end will tell. */
+uint64_t tc__body_announced(const tc_request_t *req);
 /* Append to a store; `announced`: how long it will be at most, or TC__LENGTH_UNKNOWN. 0, TC_ENOMEM, or 503. */
 int tc__body_store(tc_request_t *req, tc__body_store_t *store, tc_bytes_t bytes, uint64_t announced);
 

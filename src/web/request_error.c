@@ -49,6 +49,8 @@ static void reset_answer(tc_request_t *req, int status) {
                            tc_bytes(kept.value, kept.value_len));
     else if (status == 405 && req->endpoint->allow[0] != '\0' && !tc__headers_has(&req->headers, TC__HEADER_ALLOW))
         tc_set_header(req, "Allow", req->endpoint->allow);
+    if (status == 415 && req->body.coding_refused)
+        tc_set_header(req, "Accept-Encoding", "gzip");
     req->reason = tc_http_reason(status);
 }
 

@@ -3,6 +3,7 @@
  *
  *     request.c         its life: steps, outcomes, the end
  *     request_body.c    what becomes of its body
+ *     request_decoder.c its content coding, taken off
  *     request_input.c   what getters return
  *     request_spool.c   bodies that go to files
  *     request_form.c    the fields and files of a form
@@ -130,6 +131,8 @@ void tc__request_hold(tc_request_t *req);
 void tc__request_release(tc_request_t *req);
 /* A holder has an outcome to tell, or is gone without one (TC_DETACH): then, if it was the last, that is a failure. */
 void tc__request_outcome(tc_request_t *req, int outcome);
+/* The next turn of the loop, which its body waited for. */
+void tc__request_continue(tc_request_t *req);
 /* The answer is complete or given up: outcomes are ignored from now on. */
 void tc__request_set_finished(tc_request_t *req);
 /* Words for a failure that is about to become the outcome; "": none. */

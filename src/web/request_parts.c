@@ -233,7 +233,7 @@ static int take(tc_request_t *req, tc_bytes_t *rest) {
     tc_bytes_t bytes = *rest;
     *rest = tc_bytes(NULL, 0);
     TC_TRY(remember(form, bytes.len));
-    return tc__body_store(req, &req->body.whole, bytes, req->in->content_length);
+    return tc__body_store(req, &req->body.whole, bytes, tc__body_announced(req));
 }
 
 static int end(tc_request_t *req) {

@@ -80,7 +80,7 @@ static int begin_file(tc_request_t *req) {
 
 static int take(tc_request_t *req, tc_bytes_t *rest) {
     tc_bytes_t bytes = *rest;
-    uint64_t announced = req->in->content_length;
+    uint64_t announced = tc__body_announced(req);
     *rest = tc_bytes(NULL, 0);
     if (!spool_of(req)) {
         bool large = announced != TC__LENGTH_UNKNOWN && announced > MAX_IN_MEMORY;

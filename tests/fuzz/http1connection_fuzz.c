@@ -153,6 +153,15 @@ static void add_routes(void) {
     tc_application_add(app, "/fail", &(tc_request_handler_t){ .any = fail_midway }, NULL);
     tc_application_add(app, "/no", &(tc_request_handler_t){ .any = echo, .admit = refuse }, NULL);
     tc_application_add(app, "/body", &(tc_request_handler_t){ .any = echo, .max_body_size = 100 }, NULL);
+    tc_application_add(app, "/gzip",
+                       &(tc_request_handler_t){ .any = echo, .max_body_size = 10000, .flags = TC_DECOMPRESS }, NULL);
+    tc_application_add(app, "/gzip_stream",
+                       &(tc_request_handler_t){ .body = TC_BODY_STREAM,
+                                                .data_received = count_chunk,
+                                                .any = counted,
+                                                .data_size = sizeof(size_t),
+                                                .flags = TC_DECOMPRESS },
+                       NULL);
     tc_application_add(app, "/stream",
                        &(tc_request_handler_t){ .body = TC_BODY_STREAM,
                                                 .data_received = count_chunk,

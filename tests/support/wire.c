@@ -257,6 +257,11 @@ static int begin_answer(tc_request_t *req) {
     return tc_flush(req);
 }
 
+static int echo_chunk_later(tc_request_t *req, tc_bytes_t chunk) {
+    tc_write_bytes(req, chunk);
+    return tc_then(req, tc_sleep(tc_loop(req), 1), NULL, NULL);
+}
+
 static int nothing(tc_request_t *req) {
     (void)req;
     return 0;
@@ -607,6 +612,19 @@ tc_application_t *wire_application(void) {
         { "/streamed", { .body = TC_BODY_STREAM, .data_received = echo_chunk, .post = nothing } },
         { "/at_once",
           { .max_body_size = 10,
+            .body = TC_BODY_STREAM,
+            .prepare = begin_answer,
+            .data_received = echo_chunk,
+            .post = nothing } },
+        { "/gzip", { .flags = TC_DECOMPRESS, .post = echo } },
+        { "/gzip_small", { .flags = TC_DECOMPRESS, .max_body_size = 100, .post = echo } },
+        { "/gzip_streamed",
+          { .flags = TC_DECOMPRESS, .body = TC_BODY_STREAM, .data_received = echo_chunk, .post = nothing } },
+        { "/gzip_slow",
+          { .flags = TC_DECOMPRESS, .body = TC_BODY_STREAM, .data_received = echo_chunk_later, .post = nothing } },
+        { "/gzip_at_once",
+          { .flags = TC_DECOMPRESS,
+            .max_body_size = 100,
             .body = TC_BODY_STREAM,
             .prepare = begin_answer,
             .data_received = echo_chunk,

@@ -2,6 +2,7 @@
  * a crash or a leak, and the next request is answered. */
 #include <yyjson.h>
 
+#include "support/gzip.h"
 #include "web/web_test.h"
 
 static int says_everything(tc_request_t *req) {
@@ -140,6 +141,10 @@ static void build(tc_application_t *application) {
     tc_application_add(application, "/fill", HANDLER(.get = fills), NULL);
     tc_router_t *group = tc_application_group(application, "/group", HANDLER(.set_default_headers = default_headers));
     tc_router_add(group, "/upload", HANDLER(.post = says_size, .body = TC_BODY_STREAM, .data_received = on_data), NULL);
+    tc_application_add(application, "/gzip", HANDLER(.post = says_size, .flags = TC_DECOMPRESS), NULL);
+    tc_router_add(group, "/gzip_stream",
+                  HANDLER(.post = says_size, .body = TC_BODY_STREAM, .data_received = on_data, .flags = TC_DECOMPRESS),
+                  NULL);
     tc_router_add(group, "/error", HANDLER(.get = fails), NULL);
     tc_router_add(group, "/page", HANDLER(.get = fails, .write_error = own_page), NULL);
     tc_router_add(group, "/redirect", HANDLER(.get = redirects), NULL);
@@ -220,6 +225,9 @@ static const struct {
     { "/stream", "GET", NULL, NULL, 200 },
     { "/fill", "GET", NULL, NULL, 200 },
     { "/group/upload", "POST", large, NULL, 200 },
+    { "/gzip", "POST", large, NULL, 200 },
+    { "/gzip", "POST", "no gzip", NULL, 400 },
+    { "/group/gzip_stream", "POST", large, NULL, 200 },
     { "/group/error", "GET", NULL, NULL, 404 },
     { "/group/page", "GET", NULL, NULL, 404 },
     { "/group/redirect", "GET", NULL, NULL, 302 },
@@ -227,14 +235,21 @@ static const struct {
     { "/nowhere", "GET", NULL, NULL, 404 },
 };
 
-/* The status; 0: no answer. */
+/* The status; 0: no answer. What is large and goes to "gzip" is; what is not says so. */
 static int request(size_t i) {
-    tc_fetch_options_t options = { .method = requests[i].method,
-                                   .content_type = requests[i].type,
-                                   .headers = HEADERS("Cookie", "c=d", "Cookie", "e=f", "X-Two", "1", "X-Two", "2") };
+    bool gzip = strstr(requests[i].path, "gzip") != NULL;
+    const char *coding = gzip ? "Content-Encoding" : NULL;
+    tc_fetch_options_t options = {
+        .method = requests[i].method,
+        .content_type = requests[i].type,
+        .headers = HEADERS("Cookie", "c=d", "Cookie", "e=f", "X-Two", "1", "X-Two", "2", coding, "gzip"),
+    };
+    tc_bytes_t text = tc_str(requests[i].body ? requests[i].body : ""), packed = gzip_of(text);
     if (requests[i].body)
-        options.body = tc_str(requests[i].body);
-    return tc_http_response_status(tc_test_client_fetch(client, requests[i].path, &options));
+        options.body = gzip && requests[i].body == large ? packed : text;
+    int status = tc_http_response_status(tc_test_client_fetch(client, requests[i].path, &options));
+    gzip_free(packed);
+    return status;
 }
 
 static bool is_expected(int status, int wanted) {
