@@ -73,6 +73,8 @@ static int slow(tc_request_t *req) {
 }
 
 static int flushed(tc_request_t *req) {
+    MUST(tc_early_hints(req, "</a.css>; rel=preload") <= 0);
+    MUST(tc_set_trailer(req, "X-Uri", tc_path(req)) <= 0);
     tc_write(req, "one");
     TC_TRY(tc_flush(req));
     tc_write(req, "two");
@@ -200,6 +202,7 @@ static tc_httpserver_t *server_with(unsigned which) {
         options.max_header_count = 4;
         options.max_body_size = 50;
         options.max_trailer_size = 30;
+        options.max_pipelined_size = 20;
         options.max_output_size = 100000;
         options.output_mark = 1000;
     }
