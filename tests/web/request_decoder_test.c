@@ -1,4 +1,5 @@
 /* request_decoder_test.c - bodies that come compressed, for handlers that ask for it. */
+#include <tornadoc/coroutine.h>
 #include <yyjson.h>
 
 #include "support/gzip.h"
@@ -387,6 +388,26 @@ static void each_piece_of_a_chunk_waits_for_the_one_before(void **state) {
     free(text);
 }
 
+static int awaits_with_chunk(tc_request_t *req, tc_bytes_t chunk) {
+    upload_t *upload = tc_data(req);
+    upload->chunk = chunk;
+    TC_TRY(tc_await(tc_sleep(NULL, 10), NULL));
+    return chunk_lived(req, NULL, NULL);
+}
+
+static void a_handler_may_await_with_each_piece(void **state) {
+    (void)state;
+    enum { SIZE = 600000 };
+    char *text = malloc(SIZE);
+    for (size_t i = 0; i < SIZE; i++)
+        text[i] = (char)(i * 2654435761u >> 13);
+    route("/", HANDLER(.put = says_upload, .flags = TC_DECOMPRESS | TC_COROUTINE, .body = TC_BODY_STREAM,
+                       .data_received = awaits_with_chunk, .data_size = sizeof(upload_t)));
+    assert_string_equal(put_gzip("/", tc_bytes(text, SIZE)), "200 600000 in 37");
+    noted();
+    free(text);
+}
+
 static size_t bomb_len;
 
 static int takes_bomb(tc_request_t *req, tc_bytes_t chunk) {
@@ -534,6 +555,7 @@ int main(void) {
         WEB_TEST(limits_hold_for_what_comes_in),
         WEB_TEST(decompressors_count_as_bodies_in_memory),
         WEB_TEST(each_piece_of_a_chunk_waits_for_the_one_before),
+        WEB_TEST(a_handler_may_await_with_each_piece),
         WEB_TEST(a_bomb_keeps_the_loop_for_a_moment_only),
         WEB_TEST(a_client_may_leave_between_two_turns),
         WEB_TEST(the_loop_may_end_between_two_turns),
