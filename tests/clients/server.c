@@ -187,6 +187,7 @@ int main(int argc, char **argv) {
     tc_application_add(app, "/", &(tc_request_handler_t){ .get = form_page }, NULL);
     tc_application_add(app, "/form", &(tc_request_handler_t){ .post = form }, NULL);
     tc_application_add(app, "/echo", &(tc_request_handler_t){ .any = echo }, NULL);
+    tc_application_add(app, "/gzip", &(tc_request_handler_t){ .flags = TC_DECOMPRESS, .any = echo }, NULL);
     tc_application_add(app, "/stream",
                        &(tc_request_handler_t){ .body = TC_BODY_STREAM,
                                                 .max_body_size = TC_UNLIMITED,
