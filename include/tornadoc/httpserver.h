@@ -27,6 +27,8 @@ typedef struct {
     size_t max_pipelined_size; /**< read ahead of the request under way, and most that one read takes; default, and at
                                   most, 64 KiB; what is beyond stays with the system until the answer is out */
     size_t max_output_size;    /**< queued for one client; default 64 MiB; beyond it the connection is aborted */
+    size_t max_queued_size;    /**< memory of output queued for all clients at once, less what was only lent; default
+                                    1 GiB; beyond it those are aborted that took nothing for the longest */
     size_t output_mark;        /**< above it tc_writable is false; default 1 MiB */
     size_t max_connections;    /**< with requests that outlive theirs; then accepting pauses; default from
                                     RLIMIT_NOFILE, less a reserve */

@@ -499,6 +499,7 @@ int tc__http1connection_new(tc__http1connection_t **out, tc_iostream_t *stream, 
     tc__list_push(connections, &connection->node);
     tc__iostream_set_sink(stream, &sink, connection);
     tc__iostream_set_read_size(stream, params->max_pipelined_size);
+    tc__iostream_count_output(stream, params->outputs);
     *out = connection;
     return 0;
 }

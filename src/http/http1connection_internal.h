@@ -11,10 +11,12 @@ typedef struct tc__http1connection tc__http1connection_t;
 
 /* What all connections of a server share: options with their defaults filled in, and who takes the requests. */
 typedef struct {
-    size_t max_request_line, max_header_size, max_header_count, max_body_size, max_trailer_size, max_pipelined_size, output_mark;
+    size_t max_request_line, max_header_size, max_header_count, max_body_size, max_trailer_size, max_pipelined_size,
+        output_mark;
     uint64_t idle_timeout_ms, header_timeout_ms, body_timeout_ms, write_timeout_ms;
     uint64_t max_requests; /* of a connection */
     bool no_keep_alive;
+    tc__outputs_t *outputs;     /* what is queued for all of them */
     const tc__cidrs_t *proxies; /* whose connections begin with a PROXY header, all of them; NULL: none does */
     const tc__cidrs_t *trusted; /* the proxies that are believed; NULL: none */
     bool draining;              /* every answer from now on is a connection's last */

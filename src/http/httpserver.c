@@ -38,6 +38,7 @@ struct tc_httpserver {
     tc__mailbox_t *mailbox; /* usable from any thread, beyond the loop */
     tc_tcpserver_t *tcpserver;
     tc__http1_params_t params;
+    tc__outputs_t outputs;
     tc__cidrs_t trusted;
     char *server_name;
     tc__list_t connections;
@@ -266,6 +267,8 @@ static int set_params(tc_httpserver_t *server, const tc_httpserver_options_t *o)
     p->max_trailer_size = size_or(o->max_trailer_size, 16 * 1024);
     p->max_pipelined_size = size_or(o->max_pipelined_size, TC_UNLIMITED);
     p->output_mark = size_or(o->output_mark, 1024 * 1024);
+    tc__outputs_init(&server->outputs, size_or(o->max_queued_size, (size_t)1024 * 1024 * 1024));
+    p->outputs = &server->outputs;
     p->max_requests = size_or(o->max_requests_per_connection, TC_UNLIMITED);
     p->idle_timeout_ms = time_or(o->idle_timeout_ms, 75000);
     p->header_timeout_ms = time_or(o->header_timeout_ms, 20000);

@@ -62,8 +62,18 @@ typedef struct tc__stream_sink {
 /* Set before the stream reads; reading starts with tc__iostream_resume. `sink` is static. */
 void tc__iostream_set_sink(tc_iostream_t *stream, const tc__stream_sink_t *sink, void *self);
 
-/* At most so many bytes in one read, and so at most so many that the sink can leave; 64 KiB at most, and unless said. */
+/* At most so many bytes in one read, and so at most so many that the sink can leave; 64 KiB at most, and unless said.
+ */
 void tc__iostream_set_read_size(tc_iostream_t *stream, size_t size);
+
+/* What the queues of several streams hold together (iostream_outputs.c). */
+typedef struct {
+    size_t held, limit; /* bytes of memory */
+    tc__list_t waiting; /* their queues, by the first chunk; first the one of which nothing was sent for the longest */
+} tc__outputs_t;
+void tc__outputs_init(tc__outputs_t *outputs, size_t limit);
+/* Count the stream's output there, from now on; set before it writes. `outputs` lives as long as the stream is open. */
+void tc__iostream_count_output(tc_iostream_t *stream, tc__outputs_t *outputs);
 
 /* Stop giving bytes. The socket is not read, but FIN and resets are noticed. */
 void tc__iostream_pause(tc_iostream_t *stream);

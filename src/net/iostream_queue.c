@@ -38,12 +38,24 @@ static size_t total_len(const tc__segment_t *segments, size_t count) {
 
 /* ---- Chunks ---- */
 
+/* Behind all other streams of which nothing was sent. */
+static void wait_in_line(tc_iostream_t *stream) {
+    if (stream->outputs && stream->queue)
+        tc__outputs_wait(stream->outputs, stream->queue);
+}
+
 void tc__queue_push(tc_iostream_t *stream, tc__chunk_t *chunk) {
     chunk->next = NULL;
-    if (stream->queue)
+    chunk->stream = stream;
+    tc__list_init(&chunk->waiting);
+    if (stream->outputs)
+        tc__outputs_add(stream->outputs, chunk);
+    if (stream->queue) {
         stream->queue_tail->next = chunk;
-    else
+    } else {
         stream->queue = chunk;
+        wait_in_line(stream);
+    }
     stream->queue_tail = chunk;
     stream->queued += chunk->len;
 }
@@ -51,12 +63,16 @@ void tc__queue_push(tc_iostream_t *stream, tc__chunk_t *chunk) {
 static tc__chunk_t *pop(tc_iostream_t *stream) {
     tc__chunk_t *chunk = stream->queue;
     stream->queue = chunk->next;
+    tc__list_remove(&chunk->waiting);
     if (!stream->queue)
         stream->queue_tail = NULL;
+    wait_in_line(stream);
     return chunk;
 }
 
 static void free_chunk(tc_iostream_t *stream, tc__chunk_t *chunk) {
+    if (stream->outputs)
+        tc__outputs_remove(stream->outputs, chunk);
     switch (chunk->kind) {
     case TC__CHUNK_BLOCK:
         tc__pool_put(&stream->loop->pool, chunk);
@@ -155,6 +171,7 @@ static int queue_segment(tc_iostream_t *stream, const tc__segment_t *segment, si
     chunk->len = len;
     chunk->u.held.free_fn = segment->free_fn;
     chunk->u.held.owner = segment->owner;
+    chunk->u.held.memory = segment->owner ? segment->bytes.len : 0;
     tc__queue_push(stream, chunk);
     return 0;
 }
@@ -177,6 +194,8 @@ static int queue_segments(tc_iostream_t *stream, const tc__segment_t *segments, 
 /* So many bytes of the queue are sent. */
 static void queue_sent(tc_iostream_t *stream, size_t n) {
     stream->queued -= n;
+    if (n > 0)
+        wait_in_line(stream);
     while (stream->queue) {
         tc__chunk_t *chunk = stream->queue;
         if (chunk->kind == TC__CHUNK_MARK) {
@@ -386,6 +405,13 @@ static int send_or_queue(tc_iostream_t *stream, const tc__segment_t *segments, s
     return err;
 }
 
+/* Output was queued, perhaps more than all streams together may. 0, or TC_ECLOSED: this one had to go. */
+static int bound_outputs(tc_iostream_t *stream) {
+    if (stream->outputs && stream->outputs->held > stream->outputs->limit)
+        tc__outputs_bound(stream->outputs);
+    return tc__iostream_open(stream) ? 0 : TC_ECLOSED;
+}
+
 int tc__iostream_sendv(tc_iostream_t *stream, const tc__segment_t *segments, size_t count) {
     int err = 0;
     if (!tc__iostream_open(stream) || stream->want_shutdown)
@@ -403,6 +429,8 @@ int tc__iostream_sendv(tc_iostream_t *stream, const tc__segment_t *segments, siz
     }
     tc_iostream_ref(stream); /* a free function may be the last to need it */
     err = send_or_queue(stream, segments, count);
+    if (err == 0 && stream->queue)
+        err = bound_outputs(stream);
     tc_iostream_unref(stream);
     return err;
 }
@@ -435,6 +463,7 @@ static bool send_cork_alone(tc_iostream_t *stream, tc__net_t *net) {
     }
     stream->want_write = true;
     tc__iostream_watch(stream);
+    bound_outputs(stream);
     return true;
 }
 
@@ -461,6 +490,7 @@ void tc__iostream_uncork(tc_iostream_t *stream) {
     if (stream->want_shutdown)
         tc__queue_shut(stream);
     end_if_sent(stream);
+    bound_outputs(stream);
     tc_iostream_unref(stream);
 }
 
@@ -505,6 +535,8 @@ void tc__queue_drop(tc_iostream_t *stream, int err) {
     tc__chunk_t *chunk = stream->queue;
     stream->queue = stream->queue_tail = NULL;
     stream->queued = 0;
+    if (chunk)
+        tc__list_remove(&chunk->waiting);
     stream->want_write = false;
     while (chunk) { /* a free function may call into the stream: it has no queue any more */
         tc__chunk_t *next = chunk->next;

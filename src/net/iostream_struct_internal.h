@@ -45,7 +45,9 @@ typedef enum {
 
 typedef struct tc__chunk {
     struct tc__chunk *next;
-    const char *data; /* what is not sent yet */
+    tc_iostream_t *stream;
+    tc__list_t waiting; /* in the stream's `outputs`; of the first chunk only */
+    const char *data;   /* what is not sent yet */
     size_t len;
     tc__chunk_kind_t kind;
     int err; /* of a mark that is done */
@@ -54,6 +56,7 @@ typedef struct tc__chunk {
         struct {
             tc_free_fn free_fn;
             void *owner;
+            size_t memory; /* that it keeps from being freed */
         } held;
         struct {
             tc_iostream_write_cb cb;
@@ -113,7 +116,8 @@ struct tc_iostream {
     tc__chunk_t *queue, *queue_tail;
     size_t queued; /* bytes in the queue */
     size_t max_queued;
-    int fd; /* -1: none */
+    tc__outputs_t *outputs; /* where its queue is counted; NULL: nowhere */
+    int fd;                 /* -1: none */
     int error;
     uint32_t read_size; /* of one read for the sink, at most */
     uint32_t refs;      /* one is new's, one the transport's, one the ready queue's */
@@ -173,6 +177,13 @@ void tc__queue_flush(tc_iostream_t *stream);                    /* the transport
 void tc__queue_send_cork(tc_iostream_t *stream);     /* what stands in the cork buffer, now; it is the owner */
 void tc__queue_shut(tc_iostream_t *stream);          /* send FIN if that is wanted and all is sent */
 void tc__queue_drop(tc_iostream_t *stream, int err); /* all that is queued, corked bytes included */
+
+/* iostream_outputs.c: for a stream whose output is counted */
+void tc__outputs_add(tc__outputs_t *outputs, const tc__chunk_t *chunk);    /* queued */
+void tc__outputs_remove(tc__outputs_t *outputs, const tc__chunk_t *chunk); /* to be freed */
+void tc__outputs_wait(tc__outputs_t *outputs, tc__chunk_t *first);         /* a queue begins, or some of it was sent */
+/* Abort whom it takes, perhaps the stream that is at work: not in the middle of a change of its queue. */
+void tc__outputs_bound(tc__outputs_t *outputs);
 
 /* iostream_write.c */
 tc__stream_ops_t *tc__iostream_ops(tc_iostream_t *stream);                   /* NULL: out of memory */

@@ -80,6 +80,11 @@ yyjson_mut_doc *tc_json_new(tc_request_t *req) {
     return doc;
 }
 
+/* The text goes with the request, but counts as its memory. */
+static void keep(void *arena) {
+    (void)arena;
+}
+
 /* "</" as "<\/", so that the text may stand in a page's script element. It occurs in strings only. */
 static int write_safely(tc_request_t *req, tc_bytes_t text) {
     const char *at = text.data, *end = text.data + text.len, *found;
@@ -88,7 +93,8 @@ static int write_safely(tc_request_t *req, tc_bytes_t text) {
         TC_TRY(tc_write_bytes(req, tc_bytes("\\", 1)));
         at = found + 1;
     }
-    return at == text.data ? tc_write_borrowed(req, text) : tc_write_bytes(req, tc_bytes(at, (size_t)(end - at)));
+    return at == text.data ? tc_write_owned(req, text, keep, tc__request_arena(req))
+                           : tc_write_bytes(req, tc_bytes(at, (size_t)(end - at)));
 }
 
 int tc_write_json(tc_request_t *req, const yyjson_mut_doc *doc) {

@@ -261,6 +261,8 @@ const attack_t attacks[] = {
     { "pipelining from 1,000 connections", 1000, .filler = GET("/"), .times = FOREVER },
     { "pipelining without reading", 1000, 2, .filler = GET("/"), .times = FOREVER, .reading = READ_NOTHING },
     { "pipelined megabytes, not read", 1000, 2, .filler = GET("/big"), .times = FOREVER, .reading = READ_NOTHING },
+    { "pipelined copied megabytes, not read", 500, 2, .filler = GET("/copied"), .times = FOREVER,
+      .reading = READ_NOTHING },
     { "endless answers, not read", 1000, .filler = GET("/endless"), .times = FOREVER, .reading = READ_NOTHING },
     { "downloads", 50, .filler = GET("/big"), .times = FOREVER },
     { "uploads, buffered", 100, .head = POST("/", "text/plain"), .filler = "xxxxxxxxxxxxxxxx", .times = 262144,

@@ -28,6 +28,7 @@ static tc_httpserver_options_t limits = {
     .max_header_size = 64 * KIB,
     .max_body_size = 4 * MIB,
     .max_pipelined_size = 16 * KIB,
+    .max_queued_size = 16 * MIB,
     .output_mark = 16 * KIB,
     .header_timeout_ms = 600,
     .body_timeout_ms = 600,

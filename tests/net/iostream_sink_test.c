@@ -829,6 +829,116 @@ static void a_long_turn_sends_little_more(void **state) {
     end(stream);
 }
 
+/* ---- Output of several streams together ---- */
+
+enum { CROWD = 4, PIECE = 100 * 1024 };
+
+static struct {
+    tc_iostream_t *stream;
+    sink_t sink;
+    int peer;
+} crowd[CROWD];
+static tc__outputs_t outputs;
+
+static void make_crowd(size_t limit) {
+    tc__outputs_init(&outputs, limit);
+    memset(crowd, 0, sizeof crowd);
+    for (int i = 0; i < CROWD; i++) {
+        crowd[i].stream = stream_and_peer(UNIX_SOCKET, &crowd[i].peer, NULL);
+        set_buffer(tc__iostream_fd(crowd[i].stream), SO_SNDBUF, 4096);
+        tc__iostream_set_sink(crowd[i].stream, &recorder, &crowd[i].sink);
+        tc__iostream_count_output(crowd[i].stream, &outputs);
+    }
+}
+
+static void end_crowd(void) {
+    for (int i = 0; i < CROWD; i++) {
+        if (!crowd[i].sink.closes)
+            tc_iostream_close(crowd[i].stream);
+        close(crowd[i].peer);
+    }
+    settle();
+    assert_int_equal(outputs.held, 0);
+    assert_true(tc__list_empty(&outputs.waiting));
+}
+
+/* A line now and then, whatever the number of those who were cut. */
+static void expect_cuts_logged(void) {
+    if (log_lines > 0)
+        assert_non_null(strstr(last_line, "output for all clients"));
+    log_lines = 0;
+}
+
+static int send_piece(int i, tc_free_fn free_fn) {
+    char *data = calloc(1, PIECE);
+    static char lent[PIECE];
+    tc__segment_t segment = { tc_bytes(free_fn == free ? data : lent, PIECE), free_fn, free_fn == free ? data : NULL };
+    int err = tc__iostream_sendv(crowd[i].stream, &segment, 1);
+    if (free_fn != free)
+        free(data);
+    return err;
+}
+
+static void leave_it(void *owner) {
+    (void)owner;
+}
+
+static void who_took_nothing_for_the_longest_is_cut_first(void **state) {
+    (void)state;
+    static char got[PIECE];
+    make_crowd(5 * PIECE / 2);
+    assert_int_equal(send_piece(0, free), 0);
+    assert_int_equal(send_piece(1, NULL), 0);
+    ssize_t n = recv(crowd[0].peer, got, sizeof got, MSG_DONTWAIT);
+    assert_true(n > 0);
+    size_t before = tc__iostream_queued(crowd[0].stream);
+    until(tc__iostream_queued(crowd[0].stream) < before);
+    assert_int_equal(send_piece(2, free), 0);
+    until(crowd[1].sink.closes);
+    assert_int_equal(crowd[1].sink.err, TC_ETOOBIG);
+    assert_int_equal(crowd[0].sink.closes + crowd[2].sink.closes, 0);
+    assert_int_equal(send_piece(3, free), 0);
+    until(crowd[0].sink.closes);
+    assert_int_equal(crowd[2].sink.closes + crowd[3].sink.closes, 0);
+    expect_cuts_logged();
+    end_crowd();
+}
+
+static void what_is_lent_is_not_counted(void **state) {
+    (void)state;
+    make_crowd(PIECE / 2);
+    for (int i = 0; i < CROWD; i++)
+        assert_int_equal(send_piece(i, leave_it), 0);
+    assert_true(tc__iostream_queued(crowd[0].stream) > 0);
+    assert_int_equal(outputs.held, 0);
+    end_crowd();
+}
+
+static void a_stream_alone_beyond_the_limit_of_all_is_cut(void **state) {
+    (void)state;
+    make_crowd(PIECE / 2);
+    assert_int_equal(send_piece(0, free), TC_ECLOSED);
+    until(crowd[0].sink.closes);
+    assert_int_equal(outputs.held, 0);
+    char text[TC__CORK_ROOM] = "";
+    tc__iostream_cork(crowd[1].stream); /* corked output is counted once it is queued */
+    for (int i = 0; i < 8; i++) {
+        tc__segment_t segment = { tc_bytes(text, 4096), NULL, NULL };
+        tc__iostream_sendv(crowd[1].stream, &segment, 1);
+    }
+    tc__iostream_uncork(crowd[1].stream);
+    assert_int_equal(crowd[1].sink.closes, 0);
+    outputs.limit = 1;
+    tc__iostream_cork(crowd[2].stream);
+    tc__segment_t segment = { tc_bytes(text, 4096), NULL, NULL };
+    for (int i = 0; i < 8; i++)
+        tc__iostream_sendv(crowd[2].stream, &segment, 1);
+    tc__iostream_uncork(crowd[2].stream);
+    until(crowd[1].sink.closes && crowd[2].sink.closes);
+    expect_cuts_logged();
+    end_crowd();
+}
+
 static void a_failed_send_closes_from_the_ready_queue(void **state) {
     (void)state;
     for (transport_t transport = UNIX_SOCKET; transport <= TCP_SOCKET; transport++) {
@@ -1079,6 +1189,9 @@ int main(void) {
         T(fifty_megabytes_to_a_slow_reader_stay_bounded),
         T(one_turn_sends_so_much_and_no_more),
         T(a_long_turn_sends_little_more),
+        T(who_took_nothing_for_the_longest_is_cut_first),
+        T(what_is_lent_is_not_counted),
+        T(a_stream_alone_beyond_the_limit_of_all_is_cut),
         T(a_failed_send_closes_from_the_ready_queue),
         T(a_reset_while_output_waits_gives_it_up),
         T(close_when_written_waits_for_the_system),
