@@ -351,7 +351,7 @@ int main(int argc, char **argv) {
     epoll = epoll_create1(EPOLL_CLOEXEC);
     double seconds = atof(argv[4]) * (attack->seconds > 0 ? attack->seconds : 1);
     run(now_ms() + (uint64_t)(1000 * seconds));
-    for (uint64_t last = now_ms() + PATIENCE_MS; !has_happened() && now_ms() < last;)
+    for (uint64_t last = now_ms() + PATIENCE_MS; argc == 7 && !has_happened() && now_ms() < last;)
         run(now_ms() + 50);
     tell();
     return 0;

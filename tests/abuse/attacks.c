@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define HOST "Host: a\r\n"
@@ -16,6 +17,7 @@
     "POST " path " HTTP/1.1\r\n" HOST "Connection: close\r\nContent-Type: " type "\r\n" \
     "Content-Length: %llu\r\n\r\n"
 #define CHUNKED(path) "POST " path " HTTP/1.1\r\n" HOST "Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+#define FILE_PART "Content-Disposition: form-data; name=\"f\"; filename=\"x\"\r\n\r\n"
 #define MULTIPART "multipart/form-data; boundary=b"
 #define URLENCODED "application/x-www-form-urlencoded"
 
@@ -224,6 +226,44 @@ static void colliding_fields(plan_t *plan, uint64_t n) {
     plan->parts[0].total = FOREVER;
 }
 
+/* ---- Bodies that grow a thousandfold ---- */
+
+enum { BOMB_ROOM = 256 * 1024, BOMB_PIECE = 1024 * 1024, BOMB_PIECES = 100 };
+
+static void make_bomb(plan_t *plan, const char *path) {
+    static char bomb[BOMB_ROOM], zeros[BOMB_PIECE];
+    static size_t len;
+    if (len == 0) {
+        z_stream z = { .next_out = (Bytef *)bomb, .avail_out = sizeof bomb };
+        deflateInit2(&z, 9, Z_DEFLATED, 15 + 16, 9, Z_DEFAULT_STRATEGY);
+        for (int i = 1; i <= BOMB_PIECES; i++) {
+            z.next_in = (Bytef *)zeros;
+            z.avail_in = sizeof zeros;
+            deflate(&z, i == BOMB_PIECES ? Z_FINISH : Z_NO_FLUSH);
+        }
+        len = z.total_out;
+        deflateEnd(&z);
+    }
+    char *head = plan->owned = malloc(512);
+    plan->parts[0].data = head;
+    plan->parts[0].len = plan->parts[0].total = (size_t)snprintf(
+        head, 512,
+        "POST %s HTTP/1.1\r\n" HOST "Connection: close\r\nContent-Encoding: gzip\r\nContent-Length: %zu\r\n\r\n", path,
+        len);
+    plan->parts[1].data = bomb;
+    plan->parts[1].len = plan->parts[1].total = len;
+}
+
+static void bomb_buffered(plan_t *plan, uint64_t n) {
+    (void)n;
+    make_bomb(plan, "/gzip/buffered");
+}
+
+static void bomb_streamed(plan_t *plan, uint64_t n) {
+    (void)n;
+    make_bomb(plan, "/gzip/streamed");
+}
+
 /* ---- The table ---- */
 
 const attack_t attacks[] = {
@@ -269,6 +309,19 @@ const attack_t attacks[] = {
       .answers = "503" },
     { "uploads, streamed", 20, .head = POST("/stream", "text/plain"), .filler = "xxxxxxxxxxxxxxxx", .times = 262144,
       .answers = "200" },
+    { "uploads, spooled", 20, .head = POST("/spool", "text/plain"), .filler = "xxxxxxxxxxxxxxxx", .times = 262144,
+      .answers = "200" },
+    { "uploads, spooled, cut short", 50, .head = "POST /spool HTTP/1.1\r\n" HOST "Content-Length: 4000000\r\n\r\n",
+      .filler = "xxxxxxxxxxxxxxxx", .times = 6000, .ending = RESET },
+    { "forms with a file, cut short", 50,
+      .head = "POST /files HTTP/1.1\r\n" HOST "Content-Type: " MULTIPART
+              "\r\nContent-Length: 4000000\r\n\r\n--b\r\n" FILE_PART,
+      .filler = "xxxxxxxxxxxxxxxx", .times = 6000, .ending = RESET },
+    { "forms with 99 files, never completed", 300, 2,
+      .head = "POST /files HTTP/1.1\r\n" HOST "Content-Type: " MULTIPART "\r\nContent-Length: 4000000\r\n\r\n",
+      .filler = "--b\r\n" FILE_PART "x\r\n", .times = 99, .answers = "408 503" },
+    { "forms with 100,000 files", 10, .head = POST("/files", MULTIPART), .filler = "--b\r\n" FILE_PART "x\r\n",
+      .times = 50000, .answers = "400" },
 
     /* Bombs in the head */
     { "a request line without an end", 50, .head = "GET /", .filler = "x", .times = FOREVER, .answers = "414" },
@@ -306,7 +359,9 @@ const attack_t attacks[] = {
       .answers = "400" },
     { "1,000,000 fields", 10, .head = POST("/form", URLENCODED), .filler = "a=&", .times = 1000000, .answers = "400" },
     { "names that collide, in a form", 50, .make = colliding_arguments },
-    { "nested JSON", 50, .head = POST("/json", "application/json"), .filler = "[[[[[[[[", .times = 30000,
+    { "bombs of gzip, buffered", 50, .make = bomb_buffered, .answers = "413" },
+    { "bombs of gzip, streamed", 10, .make = bomb_streamed, .answers = "413" },
+    { "nested JSON", 20, .head = POST("/json", "application/json"), .filler = "[[[[[[[[", .times = 30000,
       .answers = "400" },
     { "JSON of many values", 50,
       .head = "POST /json HTTP/1.1\r\n" HOST

@@ -28,7 +28,7 @@ static tc_httpserver_options_t limits = {
     .max_header_size = 64 * KIB,
     .max_body_size = 4 * MIB,
     .max_pipelined_size = 16 * KIB,
-    .max_queued_size = 16 * MIB,
+    .max_queued_size = 8 * MIB,
     .output_mark = 16 * KIB,
     .header_timeout_ms = 600,
     .body_timeout_ms = 600,
@@ -131,6 +131,10 @@ static int form(tc_request_t *req) {
     return tc_writef(req, "%s, %zu files\n", tc_get_argument(req, "a", "-"), tc_get_files(req, NULL, &files));
 }
 
+static int spooled(tc_request_t *req) {
+    return tc_writef(req, "%llu\n", (unsigned long long)tc_body_size(req));
+}
+
 static int slept(tc_request_t *req, tc_future_t *future, void *text) {
     (void)future;
     return text ? tc_write(req, text) : 0;
@@ -202,6 +206,16 @@ static tc_application_t *make_application(void) {
         { "/json",
           { .post = json, .max_body_size = 256 * KIB } }, /* parsing is work, and its result larger than the text */
         { "/form", { .post = form } },
+        { "/files", { .post = form, .body = TC_BODY_FORM } },
+        { "/spool", { .post = spooled, .body = TC_BODY_SPOOL } },
+        { "/gzip/buffered", { .post = echo, .flags = TC_DECOMPRESS, .max_body_size = MIB } },
+        { "/gzip/streamed",
+          { .body = TC_BODY_STREAM,
+            .data_received = count_chunk,
+            .post = counted,
+            .data_size = sizeof(size_t),
+            .flags = TC_DECOMPRESS,
+            .max_body_size = 16 * MIB } },
         { "/slow", { .any = slow } },
         { "/cancelled", { .any = slow_cancelled, .flags = TC_CANCEL_ON_CLOSE, .timeout_ms = 500 } },
         { "/flush", { .any = flushed } },
@@ -214,7 +228,7 @@ static tc_application_t *make_application(void) {
         { "/stream",
           { .body = TC_BODY_STREAM, .data_received = count_chunk, .any = counted, .data_size = sizeof(size_t) } },
     };
-    tc_application_t *app = tc_application_new(&(tc_application_options_t){ .max_buffered_size = (size_t)32 * MIB });
+    tc_application_t *app = tc_application_new(&(tc_application_options_t){ .max_buffered_size = (size_t)24 * MIB });
     for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++)
         tc_application_add(app, routes[i].pattern, &routes[i].handler, NULL);
     tc_application_add_regex(app, "/r/([a-z]+)/(?:x|y)*", &(tc_request_handler_t){ .any = echo }, NULL);
