@@ -13,7 +13,7 @@
 #include "util/bytes_internal.h"
 #include "util/error_internal.h"
 
-enum { MOST_PER_TURN = 256 * 1024 };
+enum { MOST_PER_TURN = 256 * 1024, LATE_PER_TURN = 16 * 1024 /* once others have made the turn a long one */ };
 
 /* ---- Which coding ---- */
 
@@ -104,7 +104,8 @@ int tc__decoder_next(tc__decoder_t *decoder, tc_bytes_t *piece) {
 }
 
 bool tc__decoder_yields(tc__decoder_t *decoder) {
-    if (decoder->len_this_turn < MOST_PER_TURN)
+    size_t len = decoder->len_this_turn;
+    if (len < LATE_PER_TURN || (len < MOST_PER_TURN && !tc__ioloop_is_late(decoder->req->in->loop)))
         return false;
     decoder->len_this_turn = 0;
     tc__soon_call(decoder->req->in->loop, &decoder->next_turn);

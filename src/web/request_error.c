@@ -90,12 +90,15 @@ void tc__request_send_error(tc_request_t *req, int status) {
         tc__request_abort(req);
 }
 
-/* It is too late for a page. */
+tc__log_limit_t tc__http_error_limit;
+
+/* It is too late for a page. What comes behind an answer that has begun may be the client's doing, so its rate is
+ * limited. */
 static void log_cut(const tc_request_t *req, int status) {
     if (req->headers_sent && !req->client_left)
-        tc__log(TC__LOG_APPLICATION, TC_LOG_ERROR, req,
-                "%s %s (%s): a %d after headers were sent: the connection is cut", req->in->method, req->in->uri,
-                tc_remote_ip(req), status);
+        tc__log_limited(&tc__http_error_limit, TC__LOG_APPLICATION, TC_LOG_ERROR, req,
+                        "%s %s (%s): a %d after headers were sent: the connection is cut", req->in->method,
+                        req->in->uri, tc_remote_ip(req), status);
 }
 
 int tc_send_error(tc_request_t *req, int status) {
@@ -129,8 +132,6 @@ static void log_failure(const tc_request_t *req, int outcome) {
                 detailed ? req->kept_detail : "",
                 req->headers_sent ? "; headers were sent, so the connection is cut" : "");
 }
-
-tc__log_limit_t tc__http_error_limit;
 
 /* Tornado logs an HTTPError that carries a message. Peers can provoke it, so its rate is limited. */
 static void log_http_error(const tc_request_t *req, int status) {

@@ -15,6 +15,7 @@
 
 #include "net/netutil_internal.h"
 #include "support/wire.h"
+#include "web/request_internal.h"
 
 #define HOST "Host: a\r\n\r\n"
 
@@ -381,6 +382,7 @@ static void a_handler_that_fails_midway_resets_its_connection(void **state) {
     for (size_t i = 0; i < COUNT(texts); i++)
         for (size_t j = 0; j < COUNT(ways); j++) {
             wire_client_t client;
+            memset(&tc__http_error_limit, 0, sizeof tc__http_error_limit);
             wire_connect(&client, tc_httpserver_port(server));
             wire_send(&client, loop, texts[i], strlen(texts[i]));
             wire_until(&client, loop, client.in && strstr(client.in, "one"));
