@@ -78,7 +78,8 @@ TC_EXTERN int tc_run_sync(tc_ioloop_t *loop, tc_coroutine_fn fn, void *arg, uint
 /**
  * Whoever cancels a coroutine makes the await under way return TC_ECANCELED, and every later one that would have to
  * wait: so it runs to its end, by the ways of any other failure. A result that was there before the cancel is given out
- * first.
+ * first, and so is one that comes before the coroutine goes on, if it would be lost otherwise: what a lock or a queue
+ * has handed over stays with whom it was given to.
  */
 TC_EXTERN bool tc_cancelled(void);
 

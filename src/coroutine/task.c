@@ -10,8 +10,8 @@
  *
  * Cancelling is an error that the await under way returns, and that later ones return at once; stacks are never
  * dropped, so ordinary clean-up works. A result that is there already wins: the permit or the item that came with it
- * would be lost. Work on another thread uses what it was given, often a local of this very stack: such a future is
- * waited for to its end.
+ * would be lost. So does one that comes before the cancelled task goes on, if nobody else could take it. Work on
+ * another thread uses what it was given, often a local of this very stack: such a future is waited for to its end.
  */
 #include "coroutine/task_internal.h"
 
@@ -211,6 +211,8 @@ int tc_wait(tc_future_t *future) {
 int tc_await(tc_future_t *future, void *out) {
     void *result = NULL;
     int status = tc_wait(future);
+    if (status == TC_ECANCELED && future->state == TC_DONE && future->refs == 1)
+        status = 0; /* it came between the cancel and now, and with the future it would go */
     if (status == 0 && out)
         result = tc_future_take(future);
     if (out)

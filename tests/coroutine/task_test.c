@@ -2,6 +2,7 @@
 #include "async/async_test.h"
 
 #include <tornadoc/coroutine.h>
+#include <tornadoc/locks.h>
 
 static tc_ioloop_t *loop;
 static tc_future_t *pending;
@@ -347,6 +348,25 @@ static void a_result_that_comes_after_the_cancel_is_too_late(void **state) {
     assert_ended(task, TC_ECANCELED);
 }
 
+static int await_lock(void *lock) {
+    note("%d", tc_await(tc_lock_acquire(lock, TC_FOREVER), NULL));
+    return tc_lock_release(lock);
+}
+
+static void a_permit_that_comes_after_the_cancel_is_not_lost(void **state) {
+    (void)state;
+    tc_lock_t *lock = tc_lock_new();
+    tc_future_unref(tc_lock_acquire(lock, TC_FOREVER));
+    tc_future_t *task = start(await_lock, lock);
+    tc_future_cancel(task);
+    tc_lock_release(lock);
+    turn();
+    assert_string_equal(noted(), "0");
+    assert_ended(task, 0);
+    assert_ended(tc_lock_acquire(lock, 0), 0);
+    tc_lock_free(lock);
+}
+
 static int clean_up_shielded(void *future) {
     int err = tc_await(future, NULL);
     bool before = tc_shield(true);
@@ -676,6 +696,7 @@ int main(void) {
         TEST_TASK(what_others_hold_is_not_cancelled),
         TEST_TASK(a_result_of_the_same_turn_wins_over_the_cancel),
         TEST_TASK(a_result_that_comes_after_the_cancel_is_too_late),
+        TEST_TASK(a_permit_that_comes_after_the_cancel_is_not_lost),
         TEST_TASK(behind_a_shield_awaits_wait),
         TEST_TASK(a_cancel_does_not_reach_an_await_behind_a_shield),
         TEST_TASK(cancelled_work_that_runs_is_waited_for),
