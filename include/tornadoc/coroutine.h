@@ -105,7 +105,8 @@ TC_EXTERN void tc_scope_cancel(tc_scope_t *scope);
  * Wait until all children have ended. The first that fails makes the others be cancelled, and so does a cancel of this
  * coroutine; they are waited for all the same.
  *
- * @return 0; the first failure of a child; TC_ECANCELED
+ * @return 0; the first failure of a child; TC_ECANCELED. TC_ENOTCORO outside a coroutine while there are children: the
+ *         scope is still open
  */
 TC_EXTERN int tc_scope_close(tc_scope_t *scope) TC_MUST_CHECK;
 

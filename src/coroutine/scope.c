@@ -100,6 +100,10 @@ int tc_scope_close(tc_scope_t *scope) {
     int err = 0;
     if (!tc__list_empty(&scope->children))
         err = tc_wait(scope->all_ended);
+    if (!tc__list_empty(&scope->children)) { /* it could not wait, and they still use the scope */
+        scope->closing = false;
+        return err;
+    }
     if (scope->err != 0)
         err = scope->err;
     else if (scope->cancelled && !was_cancelled)

@@ -177,6 +177,28 @@ static void outside_a_coroutine_there_is_no_scope(void **state) {
     tc_scope_cancel(NULL);
 }
 
+static tc_scope_t *opened;
+
+static int opens_and_closes(void *sum) {
+    opened = tc_scope_open();
+    tc_scope_spawn(opened, add_later, sum);
+    int err = tc_await(tc_sleep(NULL, 5), NULL);
+    return err < 0 ? err : tc_scope_close(opened);
+}
+
+static void a_close_that_cannot_wait_leaves_the_scope_as_it_is(void **state) {
+    (void)state;
+    int sum = 0;
+    tc_future_t *task = tc_spawn(loop, opens_and_closes, &sum);
+    tc__ioloop_advance(loop, 1);
+    assert_int_equal(tc_scope_close(opened), TC_ENOTCORO);
+    assert_logged("tc_await outside a coroutine");
+    tc__ioloop_advance(loop, 100);
+    assert_int_equal(tc_future_status(task), 0);
+    assert_int_equal(sum, 1);
+    tc_future_unref(task);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST_SCOPE(close_waits_for_all_children),
@@ -189,6 +211,7 @@ int main(void) {
         TEST_SCOPE(the_loop_s_end_ends_the_children_before_the_parent),
         TEST_SCOPE(without_memory_close_says_so),
         TEST_SCOPE(outside_a_coroutine_there_is_no_scope),
+        TEST_SCOPE(a_close_that_cannot_wait_leaves_the_scope_as_it_is),
     };
     return cmocka_run_group_tests(tests, watch_everything, NULL);
 }
