@@ -303,7 +303,11 @@ int tc_write_borrowed(tc_request_t *req, tc_bytes_t bytes) {
 
 /* ---- Sending ---- */
 
-/* A 204 or 304 has no body, and nothing that describes one. */
+static bool has_body(int status) {
+    return status != 204 && status != 205 && status != 304;
+}
+
+/* A 204, 205 or 304 has no body, and nothing that describes one. The 205 alone says so, by a length of 0. */
 static void strip_body(tc_request_t *req) {
     if (req->segment_count > 0)
         tc__log(TC__LOG_APPLICATION, TC_LOG_WARNING, req, "%s %s: a %d has no body; what was written is dropped",
@@ -313,6 +317,8 @@ static void strip_body(tc_request_t *req) {
     tc__headers_remove(&req->headers, tc_str("Content-Type"));
     tc__headers_remove(&req->headers, tc_str("Content-Encoding"));
     tc__headers_remove(&req->headers, tc_str("Content-Language"));
+    if (req->status == 205)
+        tc__headers_remove(&req->headers, tc_str("Content-Length"));
 }
 
 static int send_output(tc_request_t *req, bool last) {
@@ -320,7 +326,7 @@ static int send_output(tc_request_t *req, bool last) {
         tc__request_drop_output(req); /* who writes on for nobody gathers nothing */
         return tc__fail(TC_ECLOSED, "the client is gone");
     }
-    if (req->status == 204 || req->status == 304)
+    if (!has_body(req->status))
         strip_body(req);
     size_t count = req->segment_count;
     req->segment_count = 0; /* they belong to the exchange now */

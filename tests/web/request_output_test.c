@@ -149,6 +149,12 @@ static int gives_to_204(tc_request_t *req) {
     return give(req, 100);
 }
 
+static int gives_to_205(tc_request_t *req) {
+    tc_set_status(req, 205);
+    tc_set_header(req, "Content-Length", "100");
+    return give(req, 100);
+}
+
 static int gives_beyond_its_length(tc_request_t *req) {
     tc_set_header(req, "Content-Length", "99");
     return give(req, 100);
@@ -194,6 +200,7 @@ static void what_is_given_is_freed_once_on_every_path(void **state) {
         { "replaced by a redirect", "GET", gives_and_redirects, "302", NULL, 1 },
         { "a 304 has no body", "GET", gives_to_304, "304 ", "a 304 has no body; what was written is dropped", 1 },
         { "a 204 has no body", "GET", gives_to_204, "204 ", "a 204 has no body; what was written is dropped", 1 },
+        { "a 205 has no body", "GET", gives_to_205, "205 ", "a 205 has no body; what was written is dropped", 1 },
         { "too long", "GET", gives_beyond_its_length, "cut", "its Content-Length is 99, its body has", 1 },
         { "too late", "GET", gives_after_the_finish, "200 ", "tc_write_owned after the answer was finished", 1 },
         { "streamed", "GET", gives_and_flushes, "200", NULL, 2 },
@@ -533,6 +540,17 @@ static void a_204_and_a_304_describe_no_body(void **state) {
     noted();
 }
 
+static void a_205_says_that_its_body_is_empty(void **state) {
+    (void)state;
+    act_with(bodiless);
+    wanted_status = 205;
+    const tc_http_response_t *response = tc_test_client_fetch(serve(), "/", NULL);
+    assert_int_equal(tc_http_response_status(response), 205);
+    assert_null(tc_http_response_header(response, "Content-Type"));
+    assert_string_equal(tc_http_response_header(response, "Content-Length"), "0");
+    noted();
+}
+
 static int sets_headers(tc_request_t *req) {
     tc_add_header(req, "X-A", "1");
     tc_add_header(req, "x-a", "2");
@@ -700,6 +718,7 @@ int main(void) {
         WEB_TEST(output_without_end_is_cut),
         WEB_TEST(a_status_is_from_200_to_599),
         WEB_TEST(a_204_and_a_304_describe_no_body),
+        WEB_TEST(a_205_says_that_its_body_is_empty),
         WEB_TEST(headers_are_set_added_and_cleared),
         WEB_TEST(no_header_can_be_injected),
         WEB_TEST(the_framing_is_the_connections),
