@@ -2,8 +2,9 @@
  * tornadoc/coroutine.h - awaiting: straight-line code that waits without blocking. (Tornado: gen, `async def`)
  *
  *     static int get(tc_request_t *req) {
+ *         tc_future_t *both[] = { load(req, "news"), load(req, "weather") };
  *         tc_results_t *pages;
- *         TC_TRY(tc_await(tc_with_timeout(fetch_three(req), 2000), &pages));
+ *         TC_TRY(tc_await(tc_gather(both, 2), &pages));
  *         …
  *     }
  *
@@ -16,7 +17,8 @@
  *
  * Rules. Across an await hold no mutex, no `errno`, no thread's locale, no OpenSSL error queue: other code runs there.
  * Never leave a coroutine by longjmp or an exception. Large buffers belong on the heap: a stack has 256 KiB. A pointer
- * to a local may be given to what is awaited, and to the children of a scope; to nothing that outlives it.
+ * to a local may be given to an executor job that is awaited, alone or by tc_gather, and to the children of a scope;
+ * not to one within tc_with_timeout, which does not wait for it, and to nothing else that outlives the local.
  */
 #ifndef TORNADOC_COROUTINE_H
 #define TORNADOC_COROUTINE_H

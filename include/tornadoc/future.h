@@ -83,7 +83,8 @@ TC_EXTERN void tc_future_set_cancel_callback(tc_future_t *future, tc_future_cb c
 /** Done in `ms`. (gen.sleep) */
 TC_EXTERN tc_future_t *tc_sleep(tc_ioloop_t *loop, uint64_t ms);
 
-/** `future`'s outcome, or TC_ETIMEDOUT after `ms`; the inner future is not cancelled by that. Steals `future`. */
+/** `future`'s outcome, or TC_ETIMEDOUT after `ms`; the inner future is not cancelled by that, and goes on: an executor
+ *  job in it needs an argument of its own, with a `free_arg`. Steals `future`. */
 TC_EXTERN tc_future_t *tc_with_timeout(tc_future_t *future, uint64_t ms);
 
 /** Done when every callback that is queued now has run. (gen.moment) */
@@ -97,7 +98,8 @@ typedef struct tc_results tc_results_t;
 /**
  * Wait for all: done when all are done, its result a tc_results_t; failed when all are complete and one has failed,
  * with the first failure in the order of the list; the other failures are logged. Steals the futures; NULL ones count
- * as failed. Cancelling it leaves them alone. (gen.multi, asyncio.gather)
+ * as failed. Cancelling it leaves them alone, but for executor jobs: queued ones are taken back, running ones are
+ * waited for. (gen.multi, asyncio.gather)
  */
 TC_EXTERN tc_future_t *tc_gather(tc_future_t *const *futures, size_t count);
 TC_EXTERN size_t tc_results_count(const tc_results_t *results);

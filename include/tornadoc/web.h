@@ -105,7 +105,10 @@ typedef struct {
     int (*part_received)(tc_request_t *req, tc_http_file_t *part, tc_bytes_t chunk);
     /** The part is whole, and written if it is a file. */
     int (*part_end)(tc_request_t *req, tc_http_file_t *part);
-    uintptr_t reserved[5]; /**< must be zero: checked, TC_EINVAL */
+    /** The server drains, and will cut what has not ended at its deadline: what streams without an end should end now.
+     *  At most once, before the outcome; see tc_going_away. */
+    void (*on_going_away)(tc_request_t *req);
+    uintptr_t reserved[4]; /**< must be zero: checked, TC_EINVAL */
 } tc_request_handler_t;
 
 /* ---- The application ------------------------------------------------------------------------------------------ */
@@ -318,6 +321,7 @@ TC_EXTERN void *tc_arg(const tc_request_t *req); /**< given with the route */
 TC_EXTERN void *tc_data(tc_request_t *req);      /**< data_size zeroed bytes; NULL if that is 0 */
 TC_EXTERN tc_ioloop_t *tc_loop(const tc_request_t *req);
 TC_EXTERN bool tc_closed(const tc_request_t *req);              /**< the client is gone */
+TC_EXTERN bool tc_going_away(const tc_request_t *req);          /**< its server drains */
 TC_EXTERN uint64_t tc_request_time_ms(const tc_request_t *req); /**< since its headers were in */
 TC_EXTERN tc_application_t *tc_request_application(const tc_request_t *req);
 

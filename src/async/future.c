@@ -119,6 +119,8 @@ void tc__future_wait(tc_future_t *future, tc__waiter_t *waiter) {
 
 void tc__future_await(tc_future_t *future) {
     future->awaited = true;
+    if (future->on_await)
+        future->on_await(future);
 }
 
 void tc__waiter_cancel(tc__waiter_t *waiter) {

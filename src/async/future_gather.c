@@ -3,6 +3,9 @@
  *
  * The gathering future is one piece of memory with a waiter per child; it settles when the last of them has completed,
  * however they ended, so that nothing of what was started goes on unseen.
+ *
+ * If a child is pinned (work on another thread, that uses memory of whoever awaits it), so is the gathering: a cancel
+ * then lets go of the others, takes back work that is still queued, and waits for what runs.
  */
 #include "async/future_private.h"
 #include "async/ioloop_private.h"
@@ -24,7 +27,9 @@ typedef struct gather {
     tc_future_t future;
     tc_results_t *results; /* NULL once they were given away */
     size_t pending;
-    bool missing; /* one of them was NULL */
+    size_t pinned;  /* of those that pend */
+    bool missing;   /* one of them was NULL */
+    bool cancelled; /* only the pinned ones are waited for */
     child_t children[];
 } gather_t;
 
@@ -97,15 +102,39 @@ static void end(gather_t *gather) {
 }
 
 static void on_child(tc__waiter_t *waiter, tc_future_t *child) {
-    (void)child;
     gather_t *gather = tc__container_of(waiter, child_t, waiter)->gather;
-    if (--gather->pending == 0)
+    gather->pending--;
+    gather->pinned -= child->pinned;
+    if (gather->cancelled && gather->pinned == 0)
+        tc_future_set_error(&gather->future, TC_ECANCELED, NULL);
+    else if (gather->pending == 0)
         end(gather);
 }
 
 static void on_cancel(tc_future_t *future, void *user_data) {
     (void)user_data;
     tc_future_set_error(future, TC_ECANCELED, NULL);
+}
+
+static void on_gather_cancel(tc_future_t *future, void *user_data) {
+    gather_t *gather = tc__container_of(future, gather_t, future);
+    if (gather->pinned == 0) {
+        on_cancel(future, user_data);
+        return;
+    }
+    gather->cancelled = true;
+    for (size_t i = 0; i < gather->results->count; i++) {
+        tc_future_t *child = gather->results->futures[i];
+        if (child && child->pinned)
+            tc_future_cancel(child); /* its waiter tells, later */
+    }
+}
+
+static void on_await(tc_future_t *future) {
+    const tc_results_t *results = tc__container_of(future, gather_t, future)->results;
+    for (size_t i = 0; results && i < results->count; i++)
+        if (results->futures[i])
+            tc__future_await(results->futures[i]);
 }
 
 static tc_ioloop_t *loop_of(tc_future_t *const *futures, size_t count) {
@@ -126,7 +155,8 @@ static gather_t *new_gather(tc_ioloop_t *loop, size_t count) {
     results->count = 0;
     gather->results = results;
     future->settled = on_settled;
-    tc_future_set_cancel_callback(future, on_cancel, NULL);
+    future->on_await = on_await;
+    tc_future_set_cancel_callback(future, on_gather_cancel, NULL);
     return gather;
 }
 
@@ -140,6 +170,8 @@ static void add(gather_t *gather, tc_future_t *child) {
         gather->missing = true;
     } else if (child->state == TC_PENDING) {
         gather->pending++;
+        gather->pinned += child->pinned;
+        gather->future.pinned = gather->future.pinned || child->pinned;
         tc__future_wait(child, &slot->waiter);
     } else {
         child->looked = true;

@@ -66,12 +66,19 @@ static void on_inner(tc__waiter_t *waiter, tc_future_t *inner) {
     tc__future_follow(&tc__container_of(waiter, timed_future_t, waiter)->future, tc_future_ref(inner));
 }
 
+static void on_await(tc_future_t *future) {
+    timed_future_t *timed = tc__container_of(future, timed_future_t, future);
+    if (timed->waiter.future)
+        tc__future_await(timed->waiter.future);
+}
+
 tc_future_t *tc_with_timeout(tc_future_t *future, uint64_t ms) {
     if (!future || future->state != TC_PENDING)
         return future; /* its outcome is known: it is its own answer */
     timed_future_t *timed = start(future->loop, ms, on_too_late);
     if (timed) {
         timed->waiter.fn = on_inner;
+        timed->future.on_await = on_await;
         tc__future_wait(future, &timed->waiter);
     }
     tc_future_unref(future);

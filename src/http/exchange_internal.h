@@ -39,6 +39,8 @@ typedef struct {
     void (*refuse)(void *self, int status, const char *why);
     /* The peer sent FIN; the answer may still be delivered. At most once. */
     void (*client_left)(void *self);
+    /* The server drains. At most once, while the answer is not complete. */
+    void (*going_away)(void *self);
     /* Output is below the mark again, after tc__exchange_queued was above it. */
     void (*drained)(void *self);
     /* The exchange is over and must not be used any more. 0: the answer is with the system; TC_ECLOSED, TC_ETIMEDOUT …:
@@ -71,6 +73,7 @@ typedef struct {
     /* What headers_received or data_received left with TC_DETACH is done. */
     void (*resume)(tc__exchange_t *exchange);
     void (*set_max_body_size)(tc__exchange_t *exchange, size_t size);
+    bool (*is_going_away)(const tc__exchange_t *exchange); /* does the server drain? */
     uint64_t (*max_body_size)(const tc__exchange_t *exchange);
     size_t (*queued)(const tc__exchange_t *exchange); /* bytes of output that the system refuses to take for now */
     size_t (*output_mark)(const tc__exchange_t *exchange);

@@ -468,6 +468,10 @@ static size_t queued(const tc__exchange_t *exchange) {
     return tc_iostream_writing(stream) ? tc__iostream_queued(stream) : 0;
 }
 
+static bool is_going_away(const tc__exchange_t *exchange) {
+    return of(exchange)->params->draining;
+}
+
 static size_t output_mark(const tc__exchange_t *exchange) {
     return of(exchange)->params->output_mark;
 }
@@ -481,6 +485,7 @@ const tc__exchange_vtable_t tc__http1_vtable = {
     .resume = tc__http1_resume,
     .set_max_body_size = set_max_body_size,
     .max_body_size = max_body_size,
+    .is_going_away = is_going_away,
     .queued = queued,
     .output_mark = output_mark,
 };

@@ -518,6 +518,8 @@ void tc__http1connection_drain(tc__http1connection_t *connection) {
         tc__http1_close(connection, false);
     else if (connection->state == TC__HTTP1_LINGER && !output_pending(connection))
         hurry(connection, LINGER_DRAINING_MS);
+    else if (connection->exchange.delegate && !connection->message->answered)
+        connection->exchange.delegate->going_away(connection->exchange.self);
 }
 
 void tc__http1connection_abort(tc__http1connection_t *connection) {

@@ -42,8 +42,8 @@ void tc__http1connection_start(tc__http1connection_t *connection);
 
 tc__http1connection_t *tc__http1connection_from_node(tc__list_t *node);
 
-/* The params say `draining` now: close it if it is idle, soon if it only waits for the client's FIN. It may be gone
- * after this. */
+/* The params say `draining` now: tell the delegate that is at work, close it if it is idle, soon if it only waits for
+ * the client's FIN. It may be gone after this. */
 void tc__http1connection_drain(tc__http1connection_t *connection);
 
 /* Cut it. It is gone after this, unless one of its callbacks is on the stack. */

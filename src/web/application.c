@@ -84,6 +84,7 @@ static void inherit(tc_request_handler_t *handler, const tc_request_handler_t *b
     INHERIT(any);
     INHERIT(data_received);
     INHERIT(on_connection_close);
+    INHERIT(on_going_away);
     INHERIT(write_error);
     INHERIT(set_default_headers);
     INHERIT(part_begin);
@@ -182,12 +183,18 @@ static int check_handler(const char *pattern, const tc_request_handler_t *handle
     return 0;
 }
 
-static int check_endpoint(const char *pattern, const tc__endpoint_t *endpoint) {
+/* `own`: what the handler itself says; bases may have callbacks that only some of their routes need. */
+static int check_endpoint(const char *pattern, const tc__endpoint_t *endpoint, const tc_request_handler_t *own) {
     const tc_request_handler_t *h = &endpoint->handler;
     if (!h->get && !h->head && !h->post && !h->put && !h->delete_ && !h->patch && !h->options && !h->any)
         return tc__misuse(TC_EINVAL, "%s: the handler has no method; set .get, .post … or .any", pattern);
     if (h->body == TC_BODY_STREAM && !h->data_received)
         return tc__misuse(TC_EINVAL, "%s: TC_BODY_STREAM needs .data_received", pattern);
+    if (h->body != TC_BODY_STREAM && own->data_received)
+        return tc__misuse(TC_EINVAL, "%s: .data_received is called with TC_BODY_STREAM only", pattern);
+    if (h->body != TC_BODY_FORM && (own->part_begin || own->part_received || own->part_end))
+        return tc__misuse(TC_EINVAL, "%s: .part_begin, .part_received and .part_end are called with TC_BODY_FORM only",
+                          pattern);
     return 0;
 }
 
@@ -204,7 +211,7 @@ static int new_endpoint(tc__endpoint_t **out, const tc_router_t *router, const c
     chain(endpoint, router->bases, router->base_count, handler);
     list_methods(endpoint);
     endpoint->plain = is_plain(endpoint);
-    int err = check_endpoint(pattern, endpoint);
+    int err = check_endpoint(pattern, endpoint, handler);
     if (err == 0 && handler->name && !(endpoint->name = tc__strndup(handler->name, strlen(handler->name))))
         err = tc__fail(TC_ENOMEM, "%s: out of memory", pattern);
     if (err < 0) {

@@ -413,6 +413,16 @@ static void on_client_left(void *self) {
     tc__request_leave(req);
 }
 
+static void on_going_away(void *self) {
+    tc_request_t *req = self;
+    if (req->finished || req->told_going_away || !req->endpoint->handler.on_going_away)
+        return;
+    req->told_going_away = true;
+    tc__request_enter(req);
+    req->endpoint->handler.on_going_away(req);
+    tc__request_leave(req);
+}
+
 static void on_drained(void *self) {
     tc_request_t *req = self;
     tc__request_enter(req);
@@ -440,6 +450,7 @@ const tc__message_delegate_t tc__request_delegate = {
     .finish = on_input_finish,
     .refuse = on_refuse,
     .client_left = on_client_left,
+    .going_away = on_going_away,
     .drained = on_drained,
     .on_close = on_close,
 };

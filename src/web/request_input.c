@@ -273,6 +273,10 @@ bool tc_closed(const tc_request_t *req) {
     return !req || req->client_left;
 }
 
+bool tc_going_away(const tc_request_t *req) {
+    return req && req->exchange && req->exchange->vtable->is_going_away(req->exchange);
+}
+
 uint64_t tc_request_time_ms(const tc_request_t *req) {
     return req ? tc__ioloop_now(req->in->loop) - req->in->start_ms : 0;
 }

@@ -70,7 +70,7 @@ struct tc_request {
     bool input_complete;
     bool finished; /* the answer is complete, or given up */
     bool failing;  /* an error page is being made */
-    bool client_left, told_client_left;
+    bool client_left, told_client_left, told_going_away;
     bool over;       /* nothing may hold it any more: on_finish runs, or the loop ends */
     uint16_t frames; /* of this library on the stack, that still use it */
     uint32_t holds;  /* tokens, and futures waited for */

@@ -445,6 +445,31 @@ static void cancelled_work_that_runs_is_waited_for(void **state) {
     assert_ended(task, TC_ECANCELED);
 }
 
+static int gather_with_locals(void *arg) {
+    int a = 0;
+    (void)arg;
+    tc_future_t *both[] = { tc_run_in_executor(NULL, slow_work, &a, NULL), tc_sleep(NULL, 60000) };
+    int err = tc_await(tc_gather(both, 2), NULL);
+    note("%d %d", err, a);
+    return err;
+}
+
+static void gathered_work_that_runs_is_waited_for_and_nothing_else(void **state) {
+    (void)state;
+    atomic_store(&worker_may_end, false);
+    atomic_store(&worker_runs, false);
+    tc_future_t *task = start(gather_with_locals, NULL);
+    turn_until(&worker_runs);
+    tc_future_cancel(task);
+    turn();
+    assert_string_equal(noted(), "");
+    atomic_store(&worker_may_end, true);
+    while (tc_future_state(task) == TC_PENDING)
+        tc__ioloop_turn(loop, true);
+    assert_string_equal(noted(), "-125 42");
+    assert_ended(task, TC_ECANCELED);
+}
+
 static int quick_work(void *arg, void **out) {
     (void)out;
     *(int *)arg = 42;
@@ -521,6 +546,21 @@ static void a_loop_s_end_waits_for_work_that_uses_a_coroutine_s_stack(void **sta
     atomic_store(&worker_may_end, false);
     atomic_store(&worker_runs, false);
     tc_future_t *task = start(use_a_local, NULL);
+    turn_until(&worker_runs);
+    assert_int_equal(uv_thread_create(&thread, end_worker, NULL), 0);
+    end_loop();
+    assert_true(atomic_load(&worker_may_end));
+    uv_thread_join(&thread);
+    assert_string_equal(noted(), "-125 42");
+    assert_ended(task, TC_ECANCELED);
+}
+
+static void so_it_does_if_that_is_gathered(void **state) {
+    uv_thread_t thread;
+    (void)state;
+    atomic_store(&worker_may_end, false);
+    atomic_store(&worker_runs, false);
+    tc_future_t *task = start(gather_with_locals, NULL);
     turn_until(&worker_runs);
     assert_int_equal(uv_thread_create(&thread, end_worker, NULL), 0);
     end_loop();
@@ -701,9 +741,11 @@ int main(void) {
         TEST_TASK(a_cancel_does_not_reach_an_await_behind_a_shield),
         TEST_TASK(cancelled_work_that_runs_is_waited_for),
         TEST_TASK(cancelled_work_that_is_queued_is_taken_back_at_once),
+        TEST_TASK(gathered_work_that_runs_is_waited_for_and_nothing_else),
         TEST_TASK(a_loop_s_end_cancels_its_coroutines),
         TEST_TASK(no_shield_holds_up_a_loop_s_end),
         TEST_TASK(a_loop_s_end_waits_for_work_that_uses_a_coroutine_s_stack),
+        TEST_TASK(so_it_does_if_that_is_gathered),
         TEST_TASK(one_that_has_not_begun_runs_at_the_loop_s_end),
         TEST_REAL(run_sync_runs_the_loop_until_the_coroutine_has_ended),
         TEST_REAL(run_sync_cancels_it_when_the_time_is_up),

@@ -84,6 +84,28 @@ static int a_lot(tc_request_t *req) {
     return tc_write_bytes(req, tc_bytes(text, sizeof(text)));
 }
 
+/* An event, and more to come without an end. */
+static int stream(tc_request_t *req) {
+    tc_write(req, "event\n");
+    tc_flush(req);
+    token = tc_defer(req);
+    note(tc_going_away(req) ? "stream at the end" : "stream");
+    return TC_DETACH;
+}
+
+static int end_stream(tc_request_t *req, void *arg) {
+    (void)arg;
+    return tc_write(req, "the end\n");
+}
+
+static void end_when_going_away(tc_request_t *req) {
+    note(tc_going_away(req) ? "going away" : "?");
+    if (tc_deferred_post(token, end_stream, NULL) != 0)
+        note("too late");
+    tc_deferred_unref(token);
+    token = NULL;
+}
+
 static void note_finish(tc_request_t *req, int err) {
     (void)req;
     note("finish:%s", err == 0 ? "sent" : "cut");
@@ -93,6 +115,9 @@ static void serve(const tc_httpserver_options_t *options) {
     tc_application_t *app = tc_application_new(NULL);
     tc_application_add(app, "/", &(tc_request_handler_t){ .get = hello, .on_finish = note_finish }, NULL);
     tc_application_add(app, "/wait", &(tc_request_handler_t){ .get = wait_for_token, .on_finish = note_finish }, NULL);
+    tc_application_add(
+        app, "/stream",
+        &(tc_request_handler_t){ .get = stream, .on_finish = note_finish, .on_going_away = end_when_going_away }, NULL);
     tc_application_add(app, "/client", &(tc_request_handler_t){ .get = client }, NULL);
     tc_application_add(app, "/number/{n}", &(tc_request_handler_t){ .get = number }, NULL);
     tc_application_add(app, "/lot", &(tc_request_handler_t){ .get = a_lot }, NULL);
@@ -196,6 +221,26 @@ static void a_drain_closes_idle_connections_and_lets_active_ones_end(void **stat
     assert_int_equal(drained_err, 0);
     assert_string_equal(noted(), "hello finish:sent wait finish:sent");
     wire_disconnect(&idle);
+}
+
+static void a_stream_without_an_end_is_told_of_a_drain_and_may_end(void **state) {
+    wire_client_t client;
+    (void)state;
+    serve(NULL);
+    drained = 0;
+    connect_client(&client);
+    ask(&client, "GET /stream HTTP/1.1\r\n" HOST);
+    until_heard(&client, "event");
+    tc_httpserver_drain(server, 60000, on_drained, NULL);
+    tc_httpserver_drain(server, 60000, NULL, NULL); /* is no second news */
+    until_ended(&client);
+    assert_true(client.eof);
+    assert_non_null(strstr(client.in, "the end\n\r\n0\r\n\r\n"));
+    wire_disconnect(&client);
+    turn(5);
+    assert_int_equal(drained, 1);
+    assert_int_equal(drained_err, 0);
+    assert_string_equal(noted(), "stream going away finish:sent");
 }
 
 static void a_request_under_way_is_still_taken_by_a_drain(void **state) {
@@ -630,6 +675,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST_SERVER(a_drain_of_an_empty_server_is_done_at_once_but_not_inside_the_call),
         TEST_SERVER(a_drain_closes_idle_connections_and_lets_active_ones_end),
+        TEST_SERVER(a_stream_without_an_end_is_told_of_a_drain_and_may_end),
         TEST_SERVER(a_request_under_way_is_still_taken_by_a_drain),
         TEST_SERVER(a_drain_cuts_at_its_deadline),
         TEST_SERVER(a_second_drain_brings_the_deadline_nearer_and_both_are_told),

@@ -58,6 +58,24 @@ static int add_stream_without_data(void) {
     return tc_application_add(app, "/a", HANDLER(.put = hello, .body = TC_BODY_STREAM), NULL);
 }
 
+static int take(tc_request_t *req, tc_bytes_t chunk) {
+    (void)req, (void)chunk;
+    return 0;
+}
+
+static int add_data_without_stream(void) {
+    return tc_application_add(app, "/a", HANDLER(.put = hello, .data_received = take), NULL);
+}
+
+static int see_part(tc_request_t *req, tc_http_file_t *part) {
+    (void)req, (void)part;
+    return 0;
+}
+
+static int add_parts_without_form(void) {
+    return tc_application_add(app, "/a", HANDLER(.put = hello, .part_end = see_part), NULL);
+}
+
 static int add_unknown_flag(void) {
     return tc_application_add(app, "/a", HANDLER(.get = hello, .flags = 1u << 30), NULL);
 }
@@ -124,6 +142,8 @@ static const struct {
     { add_bad_regex, TC_EPATTERN, "/(", false },
     { add_null_regex, TC_EINVAL, "pattern is NULL", true },
     { add_stream_without_data, TC_EINVAL, "/a: TC_BODY_STREAM needs .data_received", true },
+    { add_data_without_stream, TC_EINVAL, "/a: .data_received is called with TC_BODY_STREAM only", true },
+    { add_parts_without_form, TC_EINVAL, "are called with TC_BODY_FORM only", true },
     { add_unknown_flag, TC_EINVAL, "/a: the handler's flags 0x40000000", true },
     { add_unknown_body, TC_EINVAL, "/a: the handler's .body", true },
     { add_to_a_bad_host, TC_EPATTERN, "example.com:80", false },
