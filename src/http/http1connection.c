@@ -514,8 +514,8 @@ tc__http1connection_t *tc__http1connection_from_node(tc__list_t *node) {
 }
 
 void tc__http1connection_drain(tc__http1connection_t *connection) {
-    if (connection->state == TC__HTTP1_IDLE)
-        tc__http1_close(connection, false);
+    if (connection->state == TC__HTTP1_IDLE) /* it may have asked ahead, while an answer waits for the socket */
+        tc__http1_close(connection, output_pending(connection) || tc__iostream_kept(connection->stream) > 0);
     else if (connection->state == TC__HTTP1_LINGER && !output_pending(connection))
         hurry(connection, LINGER_DRAINING_MS);
     else if (connection->exchange.delegate && !connection->message->answered)

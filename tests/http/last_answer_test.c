@@ -2,6 +2,7 @@
  * last_answer_test.c - a connection whose end is the server's idea: the client may have asked for more meanwhile, so it
  * gets FIN and some time to end as well. On a clock that the test moves, and on streams in memory.
  */
+#include "net/iostream_struct_internal.h"
 #include "web/web_test.h"
 
 #define GET "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -185,6 +186,29 @@ static void a_drain_cuts_short_the_time_that_was_given_before(void **state) {
     }
 }
 
+static void who_has_asked_ahead_has_that_time_too(void **state) {
+    (void)state;
+    raw_t raw;
+    route("/", HANDLER(.get = hello));
+    raw_open(&raw, NULL);
+    tc_iostream_t *server_end = raw.stream->t.memory.peer;
+    tc__memory_set_window(server_end, 10);
+    tc__iostream_pause(raw.stream);
+    raw_send(&raw, GET);
+    raw_send(&raw, GET); /* it waits until the first answer is with the system */
+    drain(&raw);
+    tc__memory_set_window(server_end, 10000);
+    tc__iostream_resume(raw.stream);
+    raw_turn(&raw);
+    assert_true(raw.eof);
+    assert_int_equal(connections(&raw), 1);
+    tc_iostream_shutdown(raw.stream);
+    raw_turn(&raw);
+    assert_int_equal(drained, 1);
+    assert_string_equal(noted(), "asked");
+    raw_close(&raw);
+}
+
 static void whoever_is_idle_when_a_drain_begins_is_closed_at_once(void **state) {
     (void)state;
     raw_t raw;
@@ -237,6 +261,7 @@ int main(void) {
         WEB_TEST(a_drain_waits_for_the_clients_end),
         WEB_TEST(but_not_for_long),
         WEB_TEST(a_drain_cuts_short_the_time_that_was_given_before),
+        WEB_TEST(who_has_asked_ahead_has_that_time_too),
         WEB_TEST(whoever_is_idle_when_a_drain_begins_is_closed_at_once),
         WEB_TEST(what_came_while_the_body_was_dealt_with_is_thrown_away),
     };
