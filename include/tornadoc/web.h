@@ -59,7 +59,8 @@ typedef enum {
 } tc_body_mode_t;
 
 enum {
-    TC_COROUTINE = 1u << 0, /**< admit, prepare, the method and data_received may tc_await: see tornadoc/coroutine.h */
+    /** admit, prepare, the method, data_received and the part_… callbacks may tc_await: see tornadoc/coroutine.h */
+    TC_COROUTINE = 1u << 0,
     /** When the client leaves, cancel what the handler awaits, and the future that tc_then waits for. Without it the
      *  handler goes on, as in Tornado. */
     TC_CANCEL_ON_CLOSE = 1u << 1,
