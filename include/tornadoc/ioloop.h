@@ -28,7 +28,8 @@ TC_EXTERN int tc_ioloop_new(tc_ioloop_t **out) TC_MUST_CHECK;
  * Close the loop's handles and free it; NULL is fine. Callbacks that were queued and are still owed (posted from other
  * threads, tc_deferred_post) run once; timeouts are dropped; futures that still pend fail with TC_ECANCELED, and those
  * who wait for them are told. Not inside a callback of tc_ioloop_start: stop the loop first. A loop adopted from the
- * program may be freed inside its callbacks; the program's uv_run must turn once more after this.
+ * program may be freed inside its callbacks, but not inside its coroutines; the program's uv_run must turn once more
+ * after this.
  */
 TC_EXTERN void tc_ioloop_free(tc_ioloop_t *loop);
 

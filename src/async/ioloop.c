@@ -349,8 +349,12 @@ static void free_own(tc_ioloop_t *loop) {
 void tc_ioloop_free(tc_ioloop_t *loop) {
     if (!loop)
         return;
-    if (loop->p->freeing || loop->p->running) {
-        tc__misuse(TC_EBUSY, "tc_ioloop_free: %s", loop->p->running ? "the loop runs: stop it first" : "freed twice");
+    bool inside_coroutine = tc__coroutines_runs(loop);
+    if (loop->p->freeing || loop->p->running || inside_coroutine) {
+        tc__misuse(TC_EBUSY, "tc_ioloop_free: %s",
+                   loop->p->running   ? "the loop runs: stop it first"
+                   : loop->p->freeing ? "freed twice"
+                                      : "called by one of its coroutines, whose stack would go with it");
         return;
     }
     loop->p->freeing = true;

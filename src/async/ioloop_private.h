@@ -70,6 +70,7 @@ void tc__mailbox_close(tc__mailbox_t *box);  /* ends in tc__ioloop_handle_closed
 /* ---- What the loop's end means to each part, in the order in which tc_ioloop_free calls them ---- */
 void tc__coroutines_loop_closing(tc_ioloop_t *loop);  /* all are cancelled */
 void tc__executor_loop_closing(tc_ioloop_t *loop);    /* jobs are taken back, waited for or let go */
+bool tc__coroutines_runs(const tc_ioloop_t *loop);    /* one of them, right now on this thread */
 bool tc__coroutines_pending(const tc_ioloop_t *loop); /* some have not ended */
 void tc__futures_fail_all(tc_ioloop_t *loop);         /* what pends is TC_ECANCELED */
 void tc__futures_detach_all(tc_ioloop_t *loop);       /* references to them may live on */

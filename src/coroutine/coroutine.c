@@ -36,7 +36,6 @@ static tc__coroutines_t *make(tc_ioloop_t *loop, const tc_coroutine_options_t *o
         tc__fail(TC_ENOMEM, "out of memory for coroutines");
         return NULL;
     }
-    tc__overflow_begin_thread(); /* without it an overflow ends the process in silence */
     home->loop = loop;
     home->keep = o->keep ? o->keep : KEEP;
     home->trim_after_ms = o->trim_after_ms ? o->trim_after_ms : TRIM_AFTER_MS;
@@ -81,7 +80,6 @@ void tc__coroutines_loop_closed(tc_ioloop_t *loop) {
     }
     tc__stack_pool_deinit(&home->pool);
     tc__free(home);
-    tc__overflow_end_thread();
 }
 
 /* ---- One ---- */
@@ -89,17 +87,17 @@ void tc__coroutines_loop_closed(tc_ioloop_t *loop) {
 /* Where each begins. */
 static void run(void *value) {
     tc__coroutine_t *coroutine = value;
-    tc__coroutines_t *home = coroutine->home;
-    tc__fiber_arrived(&coroutine->fiber, &home->fiber);
-    coroutine->began = true;
+    tc__fiber_arrived(&coroutine->here.fiber, &coroutine->resumer->fiber);
     coroutine->fn(coroutine);
     coroutine->ended = true;
-    tc__fiber_leave(&coroutine->fiber, &home->fiber, true);
-    tc__context_switch(&coroutine->context, &home->context, NULL);
+    tc__fiber_leave(&coroutine->here.fiber, &coroutine->resumer->fiber, true);
+    tc__context_switch(&coroutine->here.context, &coroutine->resumer->context, NULL);
 }
 
 tc__coroutine_t *tc__coroutine_new(tc_ioloop_t *loop, size_t size, void (*fn)(tc__coroutine_t *coroutine)) {
     tc__coroutines_t *home = tc__coroutines_of(loop);
+    if (home && home->pool.free_count == 0)
+        tc__overflow_begin_thread(); /* without it an overflow ends the process in silence */
     tc__stack_t *stack = home ? tc__stack_get(&home->pool) : NULL;
     if (!stack)
         return NULL;
@@ -108,34 +106,34 @@ tc__coroutine_t *tc__coroutine_new(tc_ioloop_t *loop, size_t size, void (*fn)(tc
     coroutine->home = home;
     coroutine->stack = stack;
     coroutine->fn = fn;
-    tc__fiber_init(&coroutine->fiber, stack->low, stack->size);
-    tc__context_init(&coroutine->context, stack->low, stack->size, run);
+    tc__fiber_init(&coroutine->here.fiber, stack->low, stack->size);
+    tc__context_init(&coroutine->here.context, stack->low, stack->size, run);
     return coroutine;
 }
 
 void tc__coroutine_free(tc__coroutine_t *coroutine) {
     tc__coroutines_t *home = coroutine->home;
-    tc__fiber_deinit(&coroutine->fiber);
+    tc__fiber_deinit(&coroutine->here.fiber);
     tc__stack_put(&home->pool, coroutine->stack);
     if (home->pool.free_count > home->keep && !tc__timer_active(&home->trim))
         tc__timer_start(home->loop, &home->trim, tc__time_add(tc__ioloop_now(home->loop), home->trim_after_ms));
 }
 
 bool tc__coroutine_resume(tc__coroutine_t *coroutine) {
-    tc__coroutines_t *home = coroutine->home;
+    tc__place_t here; /* not the loop's: a coroutine may turn the loop itself, and others run inside it */
     tc__coroutine_t *before = current;
     current = coroutine;
-    tc__fiber_is_here(&home->fiber);
-    tc__fiber_leave(&home->fiber, &coroutine->fiber, false);
-    tc__context_switch(&home->context, &coroutine->context, coroutine);
-    tc__fiber_arrived(&home->fiber, NULL);
+    coroutine->resumer = &here;
+    tc__fiber_is_here(&here.fiber);
+    tc__fiber_leave(&here.fiber, &coroutine->here.fiber, false);
+    tc__context_switch(&here.context, &coroutine->here.context, coroutine);
+    tc__fiber_arrived(&here.fiber, NULL);
     current = before;
     return coroutine->ended;
 }
 
 void tc__coroutine_suspend(tc__coroutine_t *coroutine) {
-    tc__coroutines_t *home = coroutine->home;
-    tc__fiber_leave(&coroutine->fiber, &home->fiber, false);
-    tc__context_switch(&coroutine->context, &home->context, NULL);
-    tc__fiber_arrived(&coroutine->fiber, &home->fiber);
+    tc__fiber_leave(&coroutine->here.fiber, &coroutine->resumer->fiber, false);
+    tc__context_switch(&coroutine->here.context, &coroutine->resumer->context, NULL);
+    tc__fiber_arrived(&coroutine->here.fiber, &coroutine->resumer->fiber);
 }

@@ -18,24 +18,29 @@
 typedef struct tc__coroutines {
     tc_ioloop_t *loop;
     tc__stack_pool_t pool;
-    tc__context_t context; /* of the loop's own stack, while a coroutine runs */
-    tc__fiber_t fiber;
     tc__list_t tasks; /* task.c: all that have not ended */
     size_t keep;
     uint64_t trim_after_ms;
     tc__timer_t trim;
 } tc__coroutines_t;
 
-typedef struct tc__coroutine {
+/* A place to switch to. */
+typedef struct {
     tc__context_t context;
     tc__fiber_t fiber;
+} tc__place_t;
+
+typedef struct tc__coroutine {
+    tc__place_t here;
+    tc__place_t *resumer; /* on the stack of who resumed it; NULL: it has not begun */
     tc__coroutines_t *home;
     tc__stack_t *stack;
     void (*fn)(struct tc__coroutine *coroutine);
-    bool began, ended;
+    bool ended;
 } tc__coroutine_t;
 
-enum { TC__COROUTINE_CONTROL_SIZE = 2048 }; /* for the struct above and what stands around it */
+/* For the struct above and what stands around it. Small, for the first frames are to find room in the same page. */
+enum { TC__COROUTINE_CONTROL_SIZE = sizeof(tc__coroutine_t) + 256 };
 
 /* NULL: out of memory. */
 tc__coroutines_t *tc__coroutines_of(tc_ioloop_t *loop);
@@ -53,8 +58,7 @@ void tc__coroutine_suspend(tc__coroutine_t *coroutine);
 /* The one that runs on this thread, or NULL. */
 tc__coroutine_t *tc__coroutine_current(void);
 
-/* overflow.c: this thread is going to run coroutines, and will not run them any more. */
+/* overflow.c: this thread is going to run coroutines. */
 int tc__overflow_begin_thread(void);
-void tc__overflow_end_thread(void);
 
 #endif

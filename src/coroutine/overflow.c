@@ -2,18 +2,19 @@
  * overflow.c - a stack overflow that says what it is. Opt-in, for it is the process's signals.
  *
  * The fault happens in the guard below a stack, where there is no stack left: so the handler runs on one of its own,
- * one per thread. It says which stack, puts back what was there before and returns: the instruction faults again, and
- * whoever handled it before, or the core dump, finds it where it happened.
+ * one per thread, until that ends. It says which stack, puts back what was there before and returns: the instruction
+ * faults again, and whoever handled it before, or the core dump, finds it where it happened.
  *
  * In the handler: no lock, no memory, no stdio.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "async/ioloop_private.h"
 #include "coroutine/coroutine_internal.h"
-#include "util/alloc_internal.h"
 #include "util/bytes_internal.h"
 #include "util/error_internal.h"
 
@@ -21,7 +22,10 @@ enum { SIGNAL_STACK_SIZE = 64 * 1024 };
 
 static struct sigaction before_segv, before_bus;
 static atomic_bool installed;
-static _Thread_local void *signal_stack; /* this thread's, unless the program gave it one */
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_key_t at_thread_end;
+static int key_err;
+static _Thread_local bool has_signal_stack; /* this thread; ours, or one that the program gave it */
 
 static char *put_text(char *out, const char *text) {
     while (*text)
@@ -44,7 +48,9 @@ static void on_fault(int signum, siginfo_t *info, void *ucontext) {
     int saved = errno;
     const struct sigaction *before = signum == SIGSEGV ? &before_segv : &before_bus;
     tc__coroutine_t *coroutine = tc__coroutine_current();
-    bool ours = coroutine && tc__stack_pool_guards(&coroutine->home->pool, (uintptr_t)info->si_addr);
+    bool sent = info->si_code <= 0; /* by kill: no instruction faults again */
+    bool ours = !sent && coroutine &&
+                tc__stack_guards(&coroutine->home->pool, coroutine->stack, (uintptr_t)info->si_addr);
     if (ours)
         say(info->si_addr, coroutine->home->pool.stack_size);
     errno = saved;
@@ -57,32 +63,47 @@ static void on_fault(int signum, siginfo_t *info, void *ucontext) {
         return;
     }
     sigaction(signum, before, NULL);
+    if (sent)
+        raise(signum); /* comes when this returns */
+}
+
+/* ---- A stack for each thread ---- */
+
+static void end_thread(void *signal_stack) {
+    sigaltstack(&(stack_t){ .ss_flags = SS_DISABLE }, NULL);
+    tc__stack_sys.munmap(signal_stack, SIGNAL_STACK_SIZE);
+}
+
+static void make_key(void) {
+    key_err = pthread_key_create(&at_thread_end, end_thread);
+}
+
+static int give_signal_stack(void) {
+    pthread_once(&once, make_key);
+    if (key_err != 0)
+        return -key_err;
+    stack_t stack = { .ss_size = SIGNAL_STACK_SIZE };
+    stack.ss_sp = tc__stack_sys.mmap(NULL, SIGNAL_STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+                                     0);
+    if (stack.ss_sp == MAP_FAILED)
+        return -errno;
+    int err = pthread_setspecific(at_thread_end, stack.ss_sp);
+    if (err == 0 && sigaltstack(&stack, NULL) == 0)
+        return 0;
+    err = err != 0 ? err : errno;
+    pthread_setspecific(at_thread_end, NULL);
+    tc__stack_sys.munmap(stack.ss_sp, SIGNAL_STACK_SIZE);
+    return -err;
 }
 
 int tc__overflow_begin_thread(void) {
-    stack_t now, stack = { .ss_size = SIGNAL_STACK_SIZE };
-    if (!atomic_load(&installed) || signal_stack)
+    stack_t now;
+    if (!atomic_load_explicit(&installed, memory_order_relaxed) || has_signal_stack)
         return 0;
-    if (sigaltstack(NULL, &now) == 0 && !(now.ss_flags & SS_DISABLE))
-        return 0; /* the program's own will do */
-    void *memory = tc__malloc(SIGNAL_STACK_SIZE);
-    if (!memory)
-        return TC_ENOMEM;
-    stack.ss_sp = memory;
-    if (sigaltstack(&stack, NULL) != 0) {
-        tc__free(memory);
-        return -errno;
-    }
-    signal_stack = memory;
+    bool disabled = sigaltstack(NULL, &now) != 0 || (now.ss_flags & SS_DISABLE);
+    TC_TRY(disabled ? give_signal_stack() : 0); /* the program's own will do */
+    has_signal_stack = true;
     return 0;
-}
-
-void tc__overflow_end_thread(void) {
-    if (!signal_stack)
-        return;
-    sigaltstack(&(stack_t){ .ss_flags = SS_DISABLE }, NULL);
-    tc__free(signal_stack);
-    signal_stack = NULL;
 }
 
 int tc_coroutine_install_overflow_handler(void) {

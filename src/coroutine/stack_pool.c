@@ -207,12 +207,3 @@ void tc__stack_pool_trim(tc__stack_pool_t *pool, size_t keep) {
             drop_pages(stack);
     }
 }
-
-bool tc__stack_pool_guards(const tc__stack_pool_t *pool, uintptr_t address) {
-    for (const tc__list_t *node = pool->slabs.next; node != &pool->slabs; node = node->next) {
-        uintptr_t memory = (uintptr_t)tc__container_of(node, tc__stack_slab_t, node)->memory;
-        if (address >= memory && address - memory < stride(pool) * TC__STACKS_PER_SLAB)
-            return (address - memory) % stride(pool) < pool->guard_size;
-    }
-    return false;
-}

@@ -48,8 +48,11 @@ static inline void *tc__stack_control(tc__stack_t *stack) {
  * others all but the top pages. */
 void tc__stack_pool_trim(tc__stack_pool_t *pool, size_t keep);
 
-/* Does `address` lie in the guard below a stack of this pool? For the handler of a fault: takes no lock, no memory. */
-bool tc__stack_pool_guards(const tc__stack_pool_t *pool, uintptr_t address);
+/* Does `address` lie in the guard below this stack? For the handler of a fault. */
+static inline bool tc__stack_guards(const tc__stack_pool_t *pool, const tc__stack_t *stack, uintptr_t address) {
+    uintptr_t low = (uintptr_t)stack->low;
+    return address < low && low - address <= pool->guard_size;
+}
 
 /* What is asked of the system. Tests make it fail. */
 typedef struct {

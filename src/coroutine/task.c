@@ -382,6 +382,11 @@ void tc__coroutines_loop_closing(tc_ioloop_t *loop) {
         tc__task_cancel(tc__container_of(node, tc__task_t, node));
 }
 
+bool tc__coroutines_runs(const tc_ioloop_t *loop) {
+    tc__coroutine_t *coroutine = tc__coroutine_current();
+    return coroutine && coroutine->home->loop == loop;
+}
+
 bool tc__coroutines_pending(const tc_ioloop_t *loop) {
     return loop->p->coroutines && !tc__list_empty(&loop->p->coroutines->tasks);
 }

@@ -139,10 +139,11 @@ static void a_trim_leaves_cold_stacks_their_top_page(void **state) {
 
 static void assert_guarded(void) {
     tc__stack_t *stack = tc__stack_get(&pool);
-    assert_true(tc__stack_pool_guards(&pool, (uintptr_t)stack->low - 1));
-    assert_true(tc__stack_pool_guards(&pool, (uintptr_t)stack->low - 64 * 1024));
-    assert_false(tc__stack_pool_guards(&pool, (uintptr_t)stack->low));
-    assert_false(tc__stack_pool_guards(&pool, (uintptr_t)&stack));
+    assert_true(tc__stack_guards(&pool, stack, (uintptr_t)stack->low - 1));
+    assert_true(tc__stack_guards(&pool, stack, (uintptr_t)stack->low - 64 * 1024));
+    assert_false(tc__stack_guards(&pool, stack, (uintptr_t)stack->low - 64 * 1024 - 1));
+    assert_false(tc__stack_guards(&pool, stack, (uintptr_t)stack->low));
+    assert_false(tc__stack_guards(&pool, stack, (uintptr_t)&stack));
     pid_t child = fork();
     if (child == 0) {
         signal(SIGSEGV, SIG_DFL);

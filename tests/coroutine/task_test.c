@@ -618,6 +618,10 @@ static void run_sync_ends_when_the_loop_is_stopped(void **state) {
     assert_int_equal(tc_run_sync(loop, sleep_a_little, &ms, TC_FOREVER), 0);
 }
 
+static int await_kept(void *future) {
+    return tc_wait(future);
+}
+
 static int run_inside(void *arg) {
     return tc_run_sync(NULL, fail_with, arg, TC_FOREVER);
 }
@@ -629,11 +633,49 @@ static void run_sync_is_not_for_a_loop_that_runs(void **state) {
     assert_logged("the loop runs already");
 }
 
-/* ---- Many, and limits ---- */
+/* ---- Loops inside coroutines ---- */
 
-static int await_kept(void *future) {
-    return tc_wait(future);
+static int turns_the_loop(void *arg) {
+    note("in");
+    tc_future_unref(tc_spawn(loop, say_hello, "inside"));
+    tc_future_unref(tc_spawn(loop, await_kept, pending)); /* and one that stops inside */
+    tc__ioloop_advance(loop, 0);
+    note("out");
+    return tc_await(tc_sleep(NULL, *(uint64_t *)arg), NULL);
 }
+
+static void others_may_run_inside_one_that_turns_the_loop(void **state) {
+    uint64_t ms = 5;
+    (void)state;
+    tc_future_t *task = start(turns_the_loop, &ms);
+    assert_string_equal(noted(), "in hello inside out");
+    tc__ioloop_advance(loop, 5);
+    assert_ended(task, 0);
+    tc_future_set_result(pending, NULL, NULL);
+    turn();
+}
+
+static int frees_its_loop(void *its_loop) {
+    tc_ioloop_free(its_loop);
+    return tc_await(tc_moment(NULL), NULL);
+}
+
+static void a_coroutine_cannot_free_its_loop(void **state) {
+    (void)state;
+    uv_loop_t uv;
+    tc_ioloop_t *adopted;
+    assert_int_equal(uv_loop_init(&uv), 0);
+    assert_int_equal(tc_ioloop_from_uv(&adopted, &uv), 0);
+    tc_future_t *task = tc_spawn(adopted, frees_its_loop, adopted);
+    uv_run(&uv, UV_RUN_DEFAULT);
+    assert_logged("called by one of its coroutines");
+    assert_ended(task, 0);
+    tc_ioloop_free(adopted);
+    uv_run(&uv, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&uv), 0);
+}
+
+/* ---- Many, and limits ---- */
 
 enum { MANY = 40000 };
 
@@ -751,6 +793,8 @@ int main(void) {
         TEST_REAL(run_sync_cancels_it_when_the_time_is_up),
         TEST_REAL(run_sync_ends_when_the_loop_is_stopped),
         TEST_REAL(run_sync_is_not_for_a_loop_that_runs),
+        TEST_TASK(others_may_run_inside_one_that_turns_the_loop),
+        TEST_REAL(a_coroutine_cannot_free_its_loop),
         TEST_TASK(forty_thousand_wait_at_once),
         TEST_TASK(beyond_the_limit_none_is_spawned),
         TEST_TASK(options_are_checked),

@@ -48,11 +48,11 @@ class Coroutines(gdb.Command):
             print(f"#{number} {function or hex(int(task['fn']))}({hex(int(task['arg']))})", end=" ")
             if int(task) == running:
                 print("runs: see the backtrace")
-            elif int(task["coroutine"]["began"]) == 0:
+            elif int(task["coroutine"]["resumer"]) == 0:
                 print("has not begun")
             else:
                 print("waits")
-                self.backtrace(task["coroutine"]["context"]["sp"])
+                self.backtrace(task["coroutine"]["here"]["context"]["sp"])
         if not tasks:
             print("no coroutines")
 
