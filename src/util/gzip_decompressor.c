@@ -3,10 +3,13 @@
  *
  * A gzip file is a series of members, inflated one behind the other (RFC 1952 section 2.2). So behind a member nothing
  * may stand but the next one: what is none, a single byte of junk, is an error. No byte at all is no member, and fine.
+ *
+ * A block of eleven bytes may hold a code and no text: 64 KiB of those are as much work as megabytes of others, though
+ * nothing comes out. So zlib is given little at a time, and the clock is looked at in between.
  */
 #include "util/gzip_decompressor_internal.h"
 
-#include <limits.h>
+#include <uv.h>
 #include <zlib.h>
 
 #include "util/alloc_internal.h"
@@ -16,10 +19,14 @@ struct tc__gzip_decompressor {
     z_stream zlib;
     int err;        /* why it has ended, or 0 */
     bool in_member; /* some of a member was taken, not all */
+    bool in_piece;  /* time was up before the piece was whole */
     unsigned char out[TC__GZIP_PIECE];
 };
 
-enum { GZIP_ONLY = 16 }; /* added to the bits of the window: no zlib header, no guessing */
+enum {
+    GZIP_ONLY = 16, /* added to the bits of the window: no zlib header, no guessing */
+    MOST_AT_ONCE = 1024
+};
 
 static void *allocate(void *opaque, unsigned count, unsigned size) {
     (void)opaque;
@@ -38,6 +45,7 @@ tc__gzip_decompressor_t *tc__gzip_decompressor_new(void) {
     inflater->zlib = (z_stream){ .zalloc = allocate, .zfree = release };
     inflater->err = 0;
     inflater->in_member = false;
+    inflater->in_piece = false;
     if (inflateInit2(&inflater->zlib, MAX_WBITS + GZIP_ONLY) == Z_OK)
         return inflater;
     tc__free(inflater);
@@ -59,10 +67,10 @@ static int fail(tc__gzip_decompressor_t *inflater, int result) {
     return inflater->err;
 }
 
-/* One call of zlib: it takes all of the input, fills the output, or comes to the end of a member. */
+/* One call of zlib: it takes what it is given, fills the output, or comes to the end of a member. */
 static int inflate_some(tc__gzip_decompressor_t *inflater, tc_bytes_t *rest) {
     z_stream *zlib = &inflater->zlib;
-    size_t len = rest->len < UINT_MAX ? rest->len : UINT_MAX;
+    size_t len = rest->len < MOST_AT_ONCE ? rest->len : MOST_AT_ONCE;
     zlib->next_in = (unsigned char *)(uintptr_t)rest->data;
     zlib->avail_in = (unsigned)len;
     int result = inflate(zlib, Z_NO_FLUSH);
@@ -77,17 +85,25 @@ static int inflate_some(tc__gzip_decompressor_t *inflater, tc_bytes_t *rest) {
     return result == Z_OK || result == Z_BUF_ERROR ? 0 : fail(inflater, result); /* the latter: nothing was to do */
 }
 
-int tc__gzip_decompressor_feed(tc__gzip_decompressor_t *inflater, tc_bytes_t *rest, tc_bytes_t *out) {
+int tc__gzip_decompressor_feed_until(tc__gzip_decompressor_t *inflater, tc_bytes_t *rest, tc_bytes_t *out,
+                                     uint64_t until_ns) {
     z_stream *zlib = &inflater->zlib;
     if (inflater->err < 0)
         return inflater->err;
-    zlib->next_out = inflater->out;
-    zlib->avail_out = sizeof inflater->out;
+    if (!inflater->in_piece) {
+        zlib->next_out = inflater->out;
+        zlib->avail_out = sizeof inflater->out;
+    }
     do {
         TC_TRY(inflate_some(inflater, rest));
-    } while (rest->len > 0 && zlib->avail_out > 0);
-    *out = tc_bytes(inflater->out, sizeof inflater->out - zlib->avail_out);
+        inflater->in_piece = rest->len > 0 && zlib->avail_out > 0;
+    } while (inflater->in_piece && (until_ns == UINT64_MAX || uv_hrtime() < until_ns));
+    *out = tc_bytes(inflater->out, inflater->in_piece ? 0 : sizeof inflater->out - zlib->avail_out);
     return 0;
+}
+
+int tc__gzip_decompressor_feed(tc__gzip_decompressor_t *inflater, tc_bytes_t *rest, tc_bytes_t *out) {
+    return tc__gzip_decompressor_feed_until(inflater, rest, out, UINT64_MAX);
 }
 
 int tc__gzip_decompressor_finish(tc__gzip_decompressor_t *inflater) {

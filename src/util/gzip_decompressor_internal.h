@@ -6,6 +6,8 @@
 #ifndef TC_UTIL_GZIP_DECOMPRESSOR_INTERNAL_H
 #define TC_UTIL_GZIP_DECOMPRESSOR_INTERNAL_H
 
+#include <stdint.h>
+
 #include <tornadoc/util.h>
 
 typedef struct tc__gzip_decompressor tc__gzip_decompressor_t;
@@ -25,6 +27,11 @@ void tc__gzip_decompressor_free(tc__gzip_decompressor_t *inflater); /* NULL is f
  * 0; TC_EPROTO for what is no gzip, TC_ENOMEM: these come again from every later call. tc_error_detail() has the words.
  */
 int tc__gzip_decompressor_feed(tc__gzip_decompressor_t *inflater, tc_bytes_t *rest, tc_bytes_t *out);
+
+/* The same, until that time (uv_hrtime), or a little later: input may be much work and hold no text. When it is up,
+ * *rest is not empty, *out is, and the piece goes on with the next call. */
+int tc__gzip_decompressor_feed_until(tc__gzip_decompressor_t *inflater, tc_bytes_t *rest, tc_bytes_t *out,
+                                     uint64_t until_ns);
 
 /* The input has ended, all of it was fed. 0; TC_EPROTO: it is cut short; the failure of before. */
 int tc__gzip_decompressor_finish(tc__gzip_decompressor_t *inflater);

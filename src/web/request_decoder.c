@@ -4,7 +4,8 @@
  *
  * Few bytes may inflate to a thousand times as many. So it is what comes out that is held against the limit of a body,
  * piece by piece before anybody has it; the connection counts what comes in. And as the limit may be a large one, no
- * more than a bounded part of it is inflated in one turn of the loop, which others wait for.
+ * more than a bounded part of it is inflated in one turn of the loop, which others wait for; nor is more time taken,
+ * whatever comes out in it.
  */
 #include "web/request_internal.h"
 
@@ -13,7 +14,8 @@
 #include "util/bytes_internal.h"
 #include "util/error_internal.h"
 
-enum { MOST_PER_TURN = 256 * 1024, LATE_PER_TURN = 16 * 1024 /* once others have made the turn a long one */ };
+/* In a turn of the loop, or once others have made it a long one. */
+enum { MOST_PER_TURN = 256 * 1024, LATE_PER_TURN = 16 * 1024, NS_PER_TURN = 200000, LATE_NS_PER_TURN = 40000 };
 
 /* ---- Which coding ---- */
 
@@ -93,8 +95,21 @@ static int check(tc__decoder_t *decoder, int err) {
     return err == TC_EPROTO ? refuse(decoder, 400, tc_error_detail()) : err;
 }
 
+static uint64_t ns_per_turn(bool late) {
+    return late ? LATE_NS_PER_TURN : NS_PER_TURN;
+}
+
+/* As tc__gzip_decompressor_feed, with what is left of the turn's time. */
+static int inflate_in_time(tc__decoder_t *decoder, tc_bytes_t *piece) {
+    uint64_t most = ns_per_turn(tc__ioloop_is_late(decoder->req->in->loop)), began = uv_hrtime();
+    uint64_t left = most > decoder->ns_this_turn ? most - decoder->ns_this_turn : 0;
+    int err = tc__gzip_decompressor_feed_until(decoder->gzip, &decoder->input, piece, began + left);
+    decoder->ns_this_turn += uv_hrtime() - began;
+    return err;
+}
+
 int tc__decoder_next(tc__decoder_t *decoder, tc_bytes_t *piece) {
-    TC_TRY(check(decoder, tc__gzip_decompressor_feed(decoder->gzip, &decoder->input, piece)));
+    TC_TRY(check(decoder, inflate_in_time(decoder, piece)));
     decoder->full = piece->len == TC__GZIP_PIECE;
     decoder->len += piece->len;
     decoder->len_this_turn += piece->len;
@@ -104,10 +119,11 @@ int tc__decoder_next(tc__decoder_t *decoder, tc_bytes_t *piece) {
 }
 
 bool tc__decoder_yields(tc__decoder_t *decoder) {
-    size_t len = decoder->len_this_turn;
-    if (len < LATE_PER_TURN || (len < MOST_PER_TURN && !tc__ioloop_is_late(decoder->req->in->loop)))
+    bool late = tc__ioloop_is_late(decoder->req->in->loop);
+    if (decoder->len_this_turn < (late ? LATE_PER_TURN : MOST_PER_TURN) && decoder->ns_this_turn < ns_per_turn(late))
         return false;
     decoder->len_this_turn = 0;
+    decoder->ns_this_turn = 0;
     tc__soon_call(decoder->req->in->loop, &decoder->next_turn);
     return true;
 }

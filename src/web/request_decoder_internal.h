@@ -12,10 +12,11 @@
 typedef struct {
     tc_request_t *req;
     tc__gzip_decompressor_t *gzip;
-    tc_bytes_t input;     /* not decoded yet */
-    bool full;            /* the last piece was: there may be more without input */
-    uint64_t len, limit;  /* of all that was decoded, and may be */
-    size_t len_this_turn; /* of it, in this turn of the loop */
+    tc_bytes_t input;      /* not decoded yet */
+    bool full;             /* the last piece was: there may be more without input */
+    uint64_t len, limit;   /* of all that was decoded, and may be */
+    size_t len_this_turn;  /* of it, in this turn of the loop */
+    uint64_t ns_this_turn; /* spent on it */
     tc__soon_t next_turn;
 } tc__decoder_t;
 

@@ -57,6 +57,35 @@ static tc_bytes_t joined(const tc_bytes_t *parts, size_t count) {
     return tc_bytes(all, len);
 }
 
+/* ---- In little time ---- */
+
+static void a_piece_that_time_has_cut_goes_on(void **state) {
+    (void)state;
+    enum { SIZE = 40 * 1024 };
+    static char text[SIZE];
+    for (size_t i = 0; i < SIZE; i++)
+        text[i] = (char)(i * 2654435761u >> 13);
+    tc_bytes_t input = gzip_of(tc_bytes(text, SIZE)), rest = input, out;
+    tc__gzip_decompressor_t *inflater = tc__gzip_decompressor_new();
+    size_t calls = 0;
+    given_len = 0;
+    for (bool more = true; more; calls++) {
+        size_t before = rest.len;
+        assert_int_equal(tc__gzip_decompressor_feed_until(inflater, &rest, &out, 0), 0);
+        assert_true(out.len == 0 || out.len == TC__GZIP_PIECE || rest.len == 0);
+        assert_true(before - rest.len <= 4096);
+        memcpy(given + given_len, out.data, out.len);
+        given_len += out.len;
+        more = rest.len > 0 || out.len == TC__GZIP_PIECE;
+    }
+    assert_true(calls > input.len / 4096);
+    assert_int_equal(given_len, SIZE);
+    assert_memory_equal(given, text, SIZE);
+    assert_int_equal(tc__gzip_decompressor_finish(inflater), 0);
+    tc__gzip_decompressor_free(inflater);
+    gzip_free(input);
+}
+
 /* ---- What is gzip ---- */
 
 /* Stored, with fixed codes, and with codes of its own. */
@@ -225,6 +254,7 @@ int main(void) {
     use_failing_allocator();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_text_comes_out_as_it_went_in),
+        cmocka_unit_test(a_piece_that_time_has_cut_goes_on),
         cmocka_unit_test(members_follow_each_other),
         cmocka_unit_test(a_header_may_say_more),
         cmocka_unit_test(no_byte_at_all_is_nothing),
