@@ -1,9 +1,10 @@
 /*
  * download.c - an answer of any length in little memory, made while the client reads it: with callbacks, and awaited.
+ * (Tornado: `await self.flush()`)
  *
  *     examples/run download
- *     curl localhost:8888/callback | tail -1
- *     curl --limit-rate 1M localhost:8888/await >/dev/null
+ *     curl localhost:8888/callback
+ *     curl --limit-rate 20M localhost:8888/await
  *
  * What is written and flushed is queued as long as the client does not take it. Above a mark of 1 MiB the handler waits
  * (tc_drained); a client that leaves ends it by TC_ECLOSED, without a word in the log.
