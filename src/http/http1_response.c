@@ -18,7 +18,7 @@
 #include "util/error_internal.h"
 #include "util/log_internal.h"
 
-enum { MAX_SKIPPED_BODY = 64 * 1024, MAX_WHOLE = 4096 };
+enum { MAX_SKIPPED_BODY = 64 * 1024, MAX_WHOLE = 4096, NO_METHOD = -1 };
 
 static tc__http1connection_t *of(const tc__exchange_t *exchange) {
     return tc__container_of(exchange, tc__http1connection_t, exchange);
@@ -497,16 +497,20 @@ int tc__http1_send_continue(tc__http1connection_t *connection) {
     return tc__iostream_sendv(connection->stream, &line, 1);
 }
 
-static char *put_refusal(char *out, tc__http1connection_t *connection, int status, bool with_body) {
-    char page[256];
+/* Behind an answer to HEAD its client takes no page (RFC 9110 section 9.3.2): there is none at all if no message has
+ * begun, for then nobody knows the method. */
+static char *put_refusal(char *out, tc__http1connection_t *connection, int status, int method) {
+    char page[256] = "";
     const char *reason = tc_http_reason(status);
-    int len = snprintf(page, sizeof page, "<html><title>%d: %s</title><body>%d: %s</body></html>", status, reason,
+    int len = 0;
+    if (method != NO_METHOD)
+        len = snprintf(page, sizeof page, "<html><title>%d: %s</title><body>%d: %s</body></html>", status, reason,
                        status, reason);
     out = put_prefix(out, connection, &(tc__response_head_t){ .status = status });
     out = PUT(out, "Content-Type: text/html; charset=UTF-8\r\n");
     out = put_content_length(out, (uint64_t)len);
     out = PUT(out, "Connection: close\r\n\r\n");
-    return with_body ? put(out, page, (size_t)len) : out;
+    return method != HTTP_HEAD ? put(out, page, (size_t)len) : out;
 }
 
 void tc__http1_refuse(tc__http1connection_t *connection, int status, const char *why) {
@@ -516,14 +520,14 @@ void tc__http1_refuse(tc__http1connection_t *connection, int status, const char 
     tc__log_limited(&limit, TC__LOG_GENERAL, TC_LOG_WARNING, NULL, "%d %s (%s): %s", status, tc_http_reason(status),
                     peer, why);
     tc__http1_message_t *message = connection->message;
-    bool is_head = message && message->parser.method == HTTP_HEAD;
+    int method = message ? message->parser.method : NO_METHOD;
     connection->message = NULL;
     if (message)
         tc__server_request_free(message->request); /* and the message with it */
     tc__iostream_cork(connection->stream);
     char *room = tc__iostream_reserve(connection->stream, 1024 + connection->params->server_name.len);
     if (room)
-        tc__iostream_commit(connection->stream, (size_t)(put_refusal(room, connection, status, !is_head) - room));
+        tc__iostream_commit(connection->stream, (size_t)(put_refusal(room, connection, status, method) - room));
     tc__iostream_uncork(connection->stream);
     tc__http1_close(connection, true);
 }

@@ -1176,6 +1176,26 @@ static void a_server_freed_while_handlers_wait_leaves_them_their_requests(void *
     assert_string_equal(noted(), "finish:cut");
 }
 
+/* ---- No memory ---- */
+
+static void what_is_refused_before_its_method_is_known_gets_no_body(void **state) {
+    (void)state;
+    serve(&simple, NULL);
+    peer_t *peer;
+    long nth = 1;
+    do { /* what the client's end needs may fail first */
+        peer = connect_peer();
+        fail_allocation(nth++, false);
+        say(peer, "HEAD / HTTP/1.1\r\n" HEAD);
+        allow_allocations();
+    } while (!strstr(heard(peer), "HTTP/1.1 503 ") && peer_count < (int)COUNT(peers));
+    assert_heard(peer, "HTTP/1.1 503 ");
+    assert_string_equal(strstr(heard(peer), "\r\n\r\n"), "\r\n\r\n");
+    assert_true(peer->eof);
+    atomic_store(&logged.count, 0); /* unless there were others this second */
+    noted();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST_SERVER(an_idle_connection_is_closed_after_75_seconds),
@@ -1225,6 +1245,7 @@ int main(void) {
         TEST_SERVER(an_answer_is_with_its_client_though_the_next_is_cut),
         TEST_SERVER(an_answer_that_a_failed_send_cuts_short_does_not_look_whole),
         TEST_SERVER(a_server_freed_while_handlers_wait_leaves_them_their_requests),
+        TEST_SERVER(what_is_refused_before_its_method_is_known_gets_no_body),
     };
     return cmocka_run_group_tests_name("http1connection", tests, watch_everything, NULL);
 }
