@@ -141,11 +141,11 @@ static bool size_of_chunk(decoder_t *d, uint64_t *out) {
         const char *digit = c ? strchr(digits, c) : NULL;
         if (!digit)
             return len > 0 || stop(d, BAD, 400);
+        if (!pass(d)) /* a digit too many for the budget and for the number is refused by the budget */
+            return false;
         if (*out >> 60)
             return stop(d, BAD, 400);
         *out = *out * 16 + (uint64_t)(digit - digits - (digit - digits > 15 ? 6 : 0));
-        if (!pass(d))
-            return false;
     }
     return false;
 }
