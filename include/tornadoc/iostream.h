@@ -40,6 +40,33 @@ typedef struct {
 TC_EXTERN int tc_iostream_new(tc_iostream_t **out, tc_ioloop_t *loop, int fd,
                               const tc_iostream_options_t *options) TC_MUST_CHECK;
 
+typedef struct {
+    const char *source_ip;        /**< numeric; NULL: the system chooses */
+    int source_port;              /**< 0: any */
+    uint64_t timeout_ms;          /**< then TC_ETIMEDOUT; default 20,000; TC_FOREVER: as long as the system tries */
+    tc_iostream_options_t stream; /**< for the stream */
+    uintptr_t reserved[4];        /**< must be zero */
+} tc_iostream_connect_options_t;
+
+/** Connected: `stream` is the callback's, to be closed some time. Else NULL, and `err` tells why: TC_ECANCELED if the
+ *  loop was freed. tc_error_detail() has it in words. */
+typedef void (*tc_iostream_connect_cb)(tc_iostream_t *stream, int err, void *user_data);
+
+/**
+ * Connect to a numeric address ("127.0.0.1", "::1", "fe80::1%eth0") and port, or to "unix:/run/app.sock" ("unix:@name"
+ * is Linux's abstract namespace; the port is then not looked at). Names are tc_tcpclient_connect's.
+ *
+ * @return 0, and `cb` runs once; else it never does, and tc_error_detail() tells why
+ */
+TC_EXTERN int tc_iostream_connect(tc_ioloop_t *loop, const char *address, int port,
+                                  const tc_iostream_connect_options_t *options, tc_iostream_connect_cb cb,
+                                  void *user_data) TC_MUST_CHECK;
+
+/** The same as a future, whose result is the stream: to be taken, and closed some time; one that is not taken is closed
+ *  with the future. To cancel the future, or to drop it, ends the attempt. */
+TC_EXTERN tc_future_t *tc_iostream_connect_future(tc_ioloop_t *loop, const char *address, int port,
+                                                  const tc_iostream_connect_options_t *options);
+
 /** Two streams in memory, each the other's peer: for tests, no socket is used. */
 TC_EXTERN int tc_iostream_pair(tc_iostream_t **out_a, tc_iostream_t **out_b, tc_ioloop_t *loop,
                                const tc_iostream_options_t *options) TC_MUST_CHECK;

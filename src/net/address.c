@@ -35,6 +35,24 @@ void tc__address_from_sockaddr(tc__address_t *out, const struct sockaddr *addres
     }
 }
 
+socklen_t tc__address_to_sockaddr(const tc__address_t *address, struct sockaddr_storage *out) {
+    memset(out, 0, sizeof(*out));
+    if (address->family == AF_INET) {
+        struct sockaddr_in *in = (struct sockaddr_in *)out;
+        in->sin_family = AF_INET;
+        in->sin_port = htons(address->port);
+        memcpy(&in->sin_addr, address->bytes, 4);
+        return sizeof(*in);
+    }
+    assert(address->family == AF_INET6);
+    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)out;
+    in6->sin6_family = AF_INET6;
+    in6->sin6_port = htons(address->port);
+    memcpy(&in6->sin6_addr, address->bytes, 16);
+    in6->sin6_scope_id = address->scope;
+    return sizeof(*in6);
+}
+
 void tc__address_format(const tc__address_t *address, char *out, size_t size) {
     assert(size > 0);
     out[0] = '\0';

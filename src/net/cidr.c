@@ -10,6 +10,7 @@
 #include "net/cidr_internal.h"
 
 #include <arpa/inet.h>
+#include <net/if.h>
 #include <string.h>
 
 #include "util/alloc_internal.h"
@@ -35,6 +36,26 @@ int tc__address_parse(tc_bytes_t text, tc__address_t *out) {
         tc__address_from_sockaddr(out, (const struct sockaddr *)&in6);
     else
         return TC_EINVAL;
+    return 0;
+}
+
+int tc__address_parse_with_zone(tc_bytes_t text, tc__address_t *out) {
+    const char *percent = text.len ? memchr(text.data, '%', text.len) : NULL;
+    if (!percent)
+        return tc__address_parse(text, out);
+    size_t len = (size_t)(percent - text.data), zone_len = text.len - len - 1;
+    char zone[IF_NAMESIZE];
+    uint64_t scope = 0;
+    TC_TRY(tc__address_parse(tc_bytes(text.data, len), out));
+    if (out->family != AF_INET6 || zone_len == 0 || zone_len >= sizeof zone)
+        return TC_EINVAL;
+    memcpy(zone, percent + 1, zone_len);
+    zone[zone_len] = '\0';
+    if (tc__parse_uint64(tc_str(zone), &scope) < 0)
+        scope = if_nametoindex(zone);
+    if (scope == 0 || scope > UINT32_MAX)
+        return TC_EINVAL;
+    out->scope = (uint32_t)scope;
     return 0;
 }
 

@@ -8,6 +8,9 @@
  * everywhere. 0 or TC_EINVAL. */
 int tc__address_parse(tc_bytes_t text, tc__address_t *out);
 
+/* The same, and an IPv6 address may name its zone: "fe80::1%2", "fe80::1%eth0". */
+int tc__address_parse_with_zone(tc_bytes_t text, tc__address_t *out);
+
 /* With a port or without: "192.0.2.1", "192.0.2.1:80", "2001:db8::1", "[2001:db8::1]", "[2001:db8::1]:80". 0 or
  * TC_EINVAL. */
 int tc__address_parse_with_port(tc_bytes_t text, tc__address_t *out);

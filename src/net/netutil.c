@@ -236,26 +236,35 @@ static int remove_stale_file(const struct sockaddr_un *address, socklen_t len) {
     return 0;
 }
 
-static int bind_unix(binding_t *binding, const char *path) {
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
+int tc__unix_address(struct sockaddr_un *out, socklen_t *out_len, const char *path) {
+    memset(out, 0, sizeof(*out));
+    out->sun_family = AF_UNIX;
     size_t len = strlen(path);
     if (len == 0)
         return tc__fail(TC_EINVAL, "unix: the path of the socket is missing");
-    if (len >= sizeof(address.sun_path))
-        return tc__fail(TC_EINVAL, "unix:%s: the path is longer than %zu bytes", path, sizeof(address.sun_path) - 1);
+    if (len >= sizeof(out->sun_path))
+        return tc__fail(TC_EINVAL, "unix:%s: the path is longer than %zu bytes", path, sizeof(out->sun_path) - 1);
     bool abstract = path[0] == '@';
 #ifndef __linux__
     if (abstract)
         return tc__fail(TC_ENOTSUP, "unix:%s: abstract names exist on Linux only", path);
 #endif
-    memcpy(address.sun_path, path, len + 1);
-    socklen_t address_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len + 1);
+    memcpy(out->sun_path, path, len + 1);
+    *out_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len + 1);
     if (abstract) {
-        address.sun_path[0] = '\0';
-        address_len--; /* the name is counted, not terminated */
-    } else {
-        TC_TRY(remove_stale_file(&address, address_len));
+        out->sun_path[0] = '\0';
+        --*out_len; /* the name is counted, not terminated */
     }
+    return 0;
+}
+
+static int bind_unix(binding_t *binding, const char *path) {
+    struct sockaddr_un address;
+    socklen_t address_len = 0;
+    TC_TRY(tc__unix_address(&address, &address_len, path));
+    bool abstract = path[0] == '@';
+    if (!abstract)
+        TC_TRY(remove_stale_file(&address, address_len));
 
     int fd = tc__socket(AF_UNIX);
     if (fd < 0)

@@ -5,6 +5,9 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <sys/un.h>
+
+#include <uv.h>
 
 #include <tornadoc/netutil.h>
 
@@ -13,6 +16,7 @@ typedef struct {
     int (*socket)(int domain, int type, int protocol);
     int (*bind)(int fd, const struct sockaddr *address, socklen_t len);
     int (*listen)(int fd, int backlog);
+    int (*connect)(int fd, const struct sockaddr *address, socklen_t len);
     int (*accept4)(int fd, struct sockaddr *address, socklen_t *len, int flags);
     ssize_t (*recv)(int fd, void *buffer, size_t len, int flags);
     ssize_t (*sendmsg)(int fd, const struct msghdr *message, int flags);
@@ -21,6 +25,9 @@ typedef struct {
     int (*getsockname)(int fd, struct sockaddr *address, socklen_t *len);
     int (*getsockopt)(int fd, int level, int name, void *value, socklen_t *len);
     int (*in_flight)(int fd, int *out); /* see tc__in_flight; ENOTSUP where the system does not tell */
+    /* Not a system call, but it fails as they do: a negative code; else `cb` comes from the loop, later. */
+    int (*getaddrinfo)(uv_loop_t *uv, uv_getaddrinfo_t *request, uv_getaddrinfo_cb cb, const char *host,
+                       const char *service, const struct addrinfo *hints);
 } tc__sys_t;
 extern tc__sys_t tc__sys;
 
@@ -30,6 +37,9 @@ int tc__accept(int fd, struct sockaddr *address, socklen_t *len);
 ssize_t tc__recv(int fd, void *buffer, size_t len);
 ssize_t tc__sendv(int fd, const struct iovec *iov, int count);
 int tc__in_flight(int fd); /* bytes that were sent and that the peer has not acknowledged */
+
+/* Of "/run/app.sock", or "@name" in Linux's abstract namespace. 0; TC_EINVAL, TC_ENOTSUP with a detail. */
+int tc__unix_address(struct sockaddr_un *out, socklen_t *len, const char *path);
 
 int tc__set_nonblocking(int fd); /* and close-on-exec */
 int tc__set_nodelay(int fd, bool on);

@@ -45,6 +45,7 @@ tc__sys_t tc__sys = {
     .socket = socket,
     .bind = bind,
     .listen = listen,
+    .connect = connect,
     .accept4 = system_accept4,
     .recv = recv,
     .sendmsg = sendmsg,
@@ -53,6 +54,7 @@ tc__sys_t tc__sys = {
     .getsockname = getsockname,
     .getsockopt = getsockopt,
     .in_flight = system_in_flight,
+    .getaddrinfo = uv_getaddrinfo,
 };
 
 int tc__set_nonblocking(int fd) {

@@ -18,6 +18,8 @@ typedef struct {
 } tc__address_t;
 
 void tc__address_from_sockaddr(tc__address_t *out, const struct sockaddr *address);
+/* Room for any is sockaddr_storage. Returns the length. Not of AF_UNIX. */
+socklen_t tc__address_to_sockaddr(const tc__address_t *address, struct sockaddr_storage *out);
 /* "127.0.0.1", "fe80::1%2"; IPv4 in IPv6 as IPv4; "" for a unix socket. INET6_ADDRSTRLEN + 12 is enough. */
 void tc__address_format(const tc__address_t *address, char *out, size_t size);
 
