@@ -23,8 +23,18 @@ typedef struct {
     uintptr_t reserved[4];        /**< must be zero */
 } tc_tcpserver_options_t;
 
+/** @param cb called for each connection; NULL: tc_tcpserver_accept takes them */
 TC_EXTERN int tc_tcpserver_new(tc_tcpserver_t **out, tc_ioloop_t *loop, const tc_tcpserver_options_t *options,
                                tc_tcpserver_cb cb, void *user_data) TC_MUST_CHECK;
+
+/**
+ * The next connection, for a server that was made without a callback: the future's result is the stream, to be closed
+ * some time; one that is not taken is closed with the future. While nobody waits, connections stay in the queue of the
+ * system. Several may wait: first come, first served.
+ *
+ * Fails with TC_ECLOSED if the server does not listen, or is stopped; TC_ECANCELED: the loop was freed.
+ */
+TC_EXTERN tc_future_t *tc_tcpserver_accept(tc_tcpserver_t *server);
 
 /** Bind (see tc_bind_sockets) and accept from the next turn on. May be called for several addresses. */
 TC_EXTERN int tc_tcpserver_listen(tc_tcpserver_t *server, const char *address, int port) TC_MUST_CHECK;

@@ -13,6 +13,9 @@
  *   watching --[EMFILE, ENFILE, ENOBUFS, ENOMEM …]--> starving --[timer, room: accept again]--> watching
  *   either   --[tc__tcpserver_pause]--> paused --[tc__tcpserver_resume]--> watching
  *
+ * A server without a callback is paused until somebody awaits a connection, and again when an event finds nobody who
+ * does: who awaits one after the other costs no change of what is watched.
+ *
  * The memory of a connection is taken before it is accepted: without it the client would have to be turned away.
  */
 #include "net/tcpserver_internal.h"
@@ -22,6 +25,8 @@
 #include <netinet/tcp.h>
 #include <unistd.h>
 
+#include "async/future_private.h"
+#include "net/iostream_connect_internal.h"
 #include "net/iostream_struct_internal.h"
 #include "net/netutil_internal.h"
 #include "util/error_internal.h"
@@ -53,6 +58,7 @@ struct tc_tcpserver {
     tc_tcpserver_options_t options;
     tc_tcpserver_cb cb;
     tc__accept_cb accept_cb; /* instead of cb */
+    tc__list_t accepts;      /* futures that wait for a connection; of a server without either */
     void *user_data;
     unsigned refs;
     bool starving;
@@ -131,11 +137,32 @@ static bool has_nodelay(listener_t *listener, int fd) {
     return listener->gives_nodelay;
 }
 
+/* A future that waits for a connection. */
+typedef struct {
+    tc_future_t future;
+    tc__list_t node; /* in the server's `accepts` */
+} accept_t;
+
+static accept_t *first_accept(const tc_tcpserver_t *server) {
+    return tc__container_of(server->accepts.next, accept_t, node);
+}
+
+static void fail_accepts(tc_tcpserver_t *server, int err, const char *message) {
+    while (!tc__list_empty(&server->accepts))
+        tc_future_set_error(&first_accept(server)->future, err, message);
+}
+
+static bool is_awaited(const tc_tcpserver_t *server) {
+    return server->cb || server->accept_cb || !tc__list_empty(&server->accepts);
+}
+
 static void hand_out(tc_tcpserver_t *server, tc_iostream_t *stream, const struct sockaddr *address) {
     tc__address_t peer;
     tc__address_from_sockaddr(&peer, address);
     if (server->accept_cb) {
         server->accept_cb(stream, &peer, server->user_data);
+    } else if (!server->cb) {
+        tc_future_set_result(&first_accept(server)->future, stream, tc__iostream_drop);
     } else {
         char text[INET6_ADDRSTRLEN + 12];
         tc__address_format(&peer, text, sizeof(text));
@@ -183,6 +210,11 @@ static void accept_some(listener_t *listener, unsigned most) {
     for (unsigned accepted = 0; accepted < most; accepted++) {
         if (listener->fd < 0 || server->paused)
             return;
+        if (!is_awaited(server)) {
+            if (accepted == 0)
+                tc__tcpserver_pause(server);
+            return;
+        }
         int err = accept_one(listener);
         switch (err) {
         case 0:
@@ -288,6 +320,8 @@ static void close_listener(listener_t *listener) {
     uv_close((uv_handle_t *)&listener->poll, on_listener_closed);
     close(listener->fd);
     listener->fd = -1;
+    if (!listener->server->listeners)
+        fail_accepts(listener->server, TC_ECLOSED, "the server has stopped");
 }
 
 static int check_options(const tc_tcpserver_options_t *options) {
@@ -301,6 +335,7 @@ static int check_options(const tc_tcpserver_options_t *options) {
 static void drop_servers(tc__net_t *net) {
     while (!tc__list_empty(&net->servers)) {
         tc_tcpserver_t *server = tc__container_of(net->servers.next, tc_tcpserver_t, node);
+        fail_accepts(server, TC_ECANCELED, NULL);
         tc_tcpserver_stop(server);
         tc__list_remove(&server->node);
         server->loop = NULL;
@@ -323,6 +358,7 @@ static int new_server(tc_tcpserver_t **out, tc_ioloop_t *loop, const tc_tcpserve
     server->loop = loop;
     tc__list_push(&net->servers, &server->node);
     tc__list_init(&server->hungry);
+    tc__list_init(&server->accepts);
     tc__timer_init(&server->retry, on_retry);
     server->listeners_tail = &server->listeners;
     if (options)
@@ -345,10 +381,11 @@ int tc__tcpserver_new(tc_tcpserver_t **out, tc_ioloop_t *loop, const tc_tcpserve
 int tc_tcpserver_new(tc_tcpserver_t **out, tc_ioloop_t *loop, const tc_tcpserver_options_t *options, tc_tcpserver_cb cb,
                      void *user_data) {
     tc_tcpserver_t *server = NULL;
-    if (!out || !cb)
-        return tc__misuse(TC_EINVAL, "tc_tcpserver_new: %s is NULL", out ? "cb" : "out");
+    if (!out)
+        return tc__misuse(TC_EINVAL, "tc_tcpserver_new: out is NULL");
     TC_TRY(new_server(&server, loop, options));
     server->cb = cb;
+    server->paused = cb == NULL;
     server->user_data = user_data;
     *out = server;
     return 0;
@@ -407,6 +444,37 @@ int tc_tcpserver_listen(tc_tcpserver_t *server, const char *address, int port) {
             err = rc;
     }
     return err;
+}
+
+static void on_accept_settled(tc_future_t *future) {
+    tc__list_remove(&tc__container_of(future, accept_t, future)->node);
+}
+
+static void on_accept_cancel(tc_future_t *future, void *user_data) {
+    (void)user_data;
+    tc_future_set_error(future, TC_ECANCELED, NULL);
+}
+
+tc_future_t *tc_tcpserver_accept(tc_tcpserver_t *server) {
+    tc_ioloop_t *loop = server ? server->loop : tc__ioloop_or_current(NULL);
+    if (!loop)
+        return NULL;
+    if (!server || server->cb || server->accept_cb)
+        return tc__future_failed(loop,
+                                 tc__misuse(TC_EINVAL, "tc_tcpserver_accept: the server %s",
+                                            server ? "has a callback, which takes all" : "is NULL"),
+                                 tc_error_detail());
+    if (!server->listeners)
+        return tc__future_failed(loop, TC_ECLOSED, "the server does not listen");
+    tc_future_t *future = tc__future_alloc(loop, sizeof(accept_t));
+    if (!future)
+        return NULL;
+    tc__list_push(&server->accepts, &tc__container_of(future, accept_t, future)->node);
+    future->settled = on_accept_settled;
+    tc_future_set_cancel_callback(future, on_accept_cancel, NULL);
+    if (server->paused)
+        tc__tcpserver_resume(server);
+    return future;
 }
 
 int tc_tcpserver_port(const tc_tcpserver_t *server) {

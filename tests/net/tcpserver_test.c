@@ -214,35 +214,7 @@ static void it_may_outlive_its_loop(void **state) {
     assert_int_equal(tc_ioloop_new(&loop), 0);
 }
 
-/* ---- Pausing ---- */
-
-static tc_tcpserver_t *inner;
-static void keep_inner(tc_iostream_t *stream, const tc__address_t *peer, void *user_data) {
-    (void)user_data;
-    assert_int_equal(peer->family, AF_INET);
-    accepted[accepts++] = stream;
-    if (accepts == 1)
-        tc__tcpserver_pause(inner);
-}
-
-static void a_paused_server_leaves_clients_waiting(void **state) {
-    (void)state;
-    assert_int_equal(tc__tcpserver_new(&inner, loop, NULL, keep_inner, NULL), 0);
-    assert_int_equal(tc_tcpserver_listen(inner, "127.0.0.1", TC_ANY_PORT), 0);
-    int clients[3];
-    for (int i = 0; i < 3; i++)
-        clients[i] = start_connect(tc_tcpserver_port(inner));
-    until(accepts == 1);
-    settle();
-    assert_int_equal(accepts, 1);
-    tc__tcpserver_resume(inner);
-    until(accepts == 3);
-    for (int i = 0; i < 3; i++)
-        close(clients[i]);
-    tc_tcpserver_free(inner);
-}
-
-/* ---- Out of descriptors ---- */
+/* ---- Descriptors and turns ---- */
 
 static struct rlimit limit_before;
 
@@ -274,6 +246,166 @@ static int turns_of(uint64_t ms) {
     }
     return turns;
 }
+
+/* ---- Awaiting connections ---- */
+
+static tc_tcpserver_t *awaited; /* without a callback */
+
+static int setup_awaited(void **state) {
+    return setup(state) == 0 ? tc_tcpserver_new(&awaited, loop, NULL, NULL, NULL) : -1;
+}
+
+static int teardown_awaited(void **state) {
+    tc_tcpserver_free(awaited);
+    awaited = NULL;
+    settle();
+    return teardown(state);
+}
+
+static void close_taken(tc_future_t *future) {
+    assert_int_equal(tc_future_status(future), 0);
+    tc_iostream_close(tc_future_take(future));
+    tc_future_unref(future);
+}
+
+static void assert_fails(tc_future_t *future, int err) {
+    assert_int_equal(tc_future_status(future), err);
+    tc_future_unref(future);
+}
+
+static void connections_are_awaited_first_come_first_served(void **state) {
+    (void)state;
+    assert_int_equal(tc_tcpserver_listen(awaited, "127.0.0.1", TC_ANY_PORT), 0);
+    tc_future_t *first = tc_tcpserver_accept(awaited), *second = tc_tcpserver_accept(awaited);
+    settle();
+    int clients[3] = { start_connect(tc_tcpserver_port(awaited)) };
+    until(tc_future_state(first) != TC_PENDING);
+    assert_int_equal(tc_future_state(second), TC_PENDING);
+    close_taken(first);
+    clients[1] = start_connect(tc_tcpserver_port(awaited));
+    clients[2] = start_connect(tc_tcpserver_port(awaited));
+    until(tc_future_state(second) != TC_PENDING);
+    close_taken(second);
+    settle(); /* the third waits in the queue of the system */
+    tc_future_t *third = tc_tcpserver_accept(awaited);
+    until(tc_future_state(third) != TC_PENDING);
+    close_taken(third);
+    for (int i = 0; i < 3; i++)
+        close(clients[i]);
+}
+
+static void while_nobody_awaits_connections_the_loop_does_not_spin(void **state) {
+    (void)state;
+    assert_int_equal(tc_tcpserver_listen(awaited, "127.0.0.1", TC_ANY_PORT), 0);
+    int client = start_connect(tc_tcpserver_port(awaited));
+    assert_true(turns_of(50) < 10);
+    tc_future_unref(tc_tcpserver_accept(awaited)); /* somebody did, and went away */
+    assert_true(turns_of(50) < 10);
+    char c;
+    assert_int_equal(recv(client, &c, 1, MSG_DONTWAIT), -1);
+    assert_int_equal(errno, EAGAIN);
+    close(client);
+}
+
+static void who_awaits_a_connection_may_go_away(void **state) {
+    (void)state;
+    assert_int_equal(tc_tcpserver_listen(awaited, "127.0.0.1", TC_ANY_PORT), 0);
+    tc_future_t *dropped = tc_tcpserver_accept(awaited), *cancelled = tc_tcpserver_accept(awaited);
+    tc_future_t *next = tc_tcpserver_accept(awaited);
+    tc_future_unref(dropped);
+    tc_future_cancel(cancelled);
+    assert_fails(cancelled, TC_ECANCELED);
+    int client = start_connect(tc_tcpserver_port(awaited));
+    until(tc_future_state(next) != TC_PENDING);
+    close_taken(next);
+    close(client);
+}
+
+static void a_connection_that_nobody_takes_is_closed(void **state) {
+    (void)state;
+    assert_int_equal(tc_tcpserver_listen(awaited, "127.0.0.1", TC_ANY_PORT), 0);
+    tc_future_t *future = tc_tcpserver_accept(awaited);
+    int client = start_connect(tc_tcpserver_port(awaited));
+    until(tc_future_state(future) != TC_PENDING);
+    tc_future_unref(future);
+    char c;
+    assert_int_equal(recv(client, &c, 1, 0), 0);
+    close(client);
+}
+
+static void who_awaits_a_connection_is_told_of_the_end(void **state) {
+    (void)state;
+    assert_fails(tc_tcpserver_accept(awaited), TC_ECLOSED); /* it does not listen yet */
+    assert_int_equal(tc_tcpserver_listen(awaited, "127.0.0.1", TC_ANY_PORT), 0);
+    tc_future_t *first = tc_tcpserver_accept(awaited), *second = tc_tcpserver_accept(awaited);
+    tc_tcpserver_stop(awaited);
+    assert_fails(first, TC_ECLOSED);
+    assert_fails(second, TC_ECLOSED);
+    assert_int_equal(tc_tcpserver_listen(awaited, "127.0.0.1", TC_ANY_PORT), 0); /* and again */
+    first = tc_tcpserver_accept(awaited);
+    tc_tcpserver_free(awaited);
+    assert_fails(first, TC_ECLOSED);
+    assert_int_equal(tc_tcpserver_new(&awaited, loop, NULL, NULL, NULL), 0);
+    assert_int_equal(tc_tcpserver_listen(awaited, "127.0.0.1", TC_ANY_PORT), 0);
+    first = tc_tcpserver_accept(awaited);
+    tc_ioloop_free(loop);
+    assert_fails(first, TC_ECANCELED);
+    assert_int_equal(tc_ioloop_new(&loop), 0);
+}
+
+static void only_a_server_without_a_callback_can_be_awaited(void **state) {
+    (void)state;
+    assert_fails(tc_tcpserver_accept(server), TC_EINVAL);
+    assert_fails(tc_tcpserver_accept(NULL), TC_EINVAL);
+    expect_logged(2);
+}
+
+static void out_of_descriptors_who_awaits_a_connection_waits_on(void **state) {
+    (void)state;
+    assert_int_equal(tc_tcpserver_listen(awaited, "127.0.0.1", TC_ANY_PORT), 0);
+    settle();
+    int client = start_connect(tc_tcpserver_port(awaited));
+    tc_future_t *future = tc_tcpserver_accept(awaited);
+    leave_descriptors(0);
+    until(log_lines > 0);
+    assert_int_equal(tc_future_state(future), TC_PENDING);
+    restore_descriptors();
+    until(tc_future_state(future) != TC_PENDING);
+    assert_true(turns_of(50) < 10);
+    expect_logged(1);
+    close_taken(future);
+    close(client);
+}
+
+/* ---- Pausing ---- */
+
+static tc_tcpserver_t *inner;
+static void keep_inner(tc_iostream_t *stream, const tc__address_t *peer, void *user_data) {
+    (void)user_data;
+    assert_int_equal(peer->family, AF_INET);
+    accepted[accepts++] = stream;
+    if (accepts == 1)
+        tc__tcpserver_pause(inner);
+}
+
+static void a_paused_server_leaves_clients_waiting(void **state) {
+    (void)state;
+    assert_int_equal(tc__tcpserver_new(&inner, loop, NULL, keep_inner, NULL), 0);
+    assert_int_equal(tc_tcpserver_listen(inner, "127.0.0.1", TC_ANY_PORT), 0);
+    int clients[3];
+    for (int i = 0; i < 3; i++)
+        clients[i] = start_connect(tc_tcpserver_port(inner));
+    until(accepts == 1);
+    settle();
+    assert_int_equal(accepts, 1);
+    tc__tcpserver_resume(inner);
+    until(accepts == 3);
+    for (int i = 0; i < 3; i++)
+        close(clients[i]);
+    tc_tcpserver_free(inner);
+}
+
+/* ---- Out of descriptors ---- */
 
 static void out_of_descriptors_clients_wait_and_one_line_is_logged(void **state) {
     (void)state;
@@ -417,7 +549,6 @@ static void bad_arguments_are_refused(void **state) {
     (void)state;
     tc_tcpserver_t *out;
     assert_int_equal(tc_tcpserver_new(NULL, loop, NULL, keep, NULL), TC_EINVAL);
-    assert_int_equal(tc_tcpserver_new(&out, loop, NULL, NULL, NULL), TC_EINVAL);
     tc_tcpserver_options_t options = { .reserved = { 7 } };
     assert_int_equal(tc_tcpserver_new(&out, loop, &options, keep, NULL), TC_EINVAL);
     options = (tc_tcpserver_options_t){ .stream.reserved = { 7 } };
@@ -446,6 +577,7 @@ static void bad_arguments_are_refused(void **state) {
 }
 
 #define T(test) cmocka_unit_test_setup_teardown(test, setup_server, teardown_server)
+#define T_AWAITED(test) cmocka_unit_test_setup_teardown(test, setup_awaited, teardown_awaited)
 
 int main(void) {
     static const struct CMUnitTest tests[] = {
@@ -459,6 +591,13 @@ int main(void) {
         T(it_may_be_stopped_in_its_own_callback),
         T(it_may_be_freed_in_its_own_callback),
         T(it_may_outlive_its_loop),
+        T_AWAITED(connections_are_awaited_first_come_first_served),
+        T_AWAITED(while_nobody_awaits_connections_the_loop_does_not_spin),
+        T_AWAITED(who_awaits_a_connection_may_go_away),
+        T_AWAITED(a_connection_that_nobody_takes_is_closed),
+        T_AWAITED(who_awaits_a_connection_is_told_of_the_end),
+        T(only_a_server_without_a_callback_can_be_awaited),
+        T_AWAITED(out_of_descriptors_who_awaits_a_connection_waits_on),
         T(a_paused_server_leaves_clients_waiting),
         T(out_of_descriptors_clients_wait_and_one_line_is_logged),
         T(a_starving_server_can_be_stopped),
