@@ -27,9 +27,10 @@
 #include <tornadoc/queues.h>     /* queues between them */
 #include <tornadoc/ioloop.h>     /* the loop: callbacks, timeouts, descriptors, signals */
 #include <tornadoc/interop.h>    /* the uv_loop_t that a program has already */
-#include <tornadoc/netutil.h>    /* listening sockets */
+#include <tornadoc/netutil.h>    /* listening sockets, names and addresses */
 #include <tornadoc/iostream.h>   /* a byte stream on a socket */
 #include <tornadoc/tcpserver.h>  /* a server of streams */
+#include <tornadoc/tcpclient.h>  /* streams to servers */
 #include <tornadoc/testing.h>    /* the whole stack in memory, on a clock of its own */
 #include <tornadoc/util.h>       /* bytes, errors, the allocator */
 
