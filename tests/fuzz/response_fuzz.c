@@ -137,8 +137,9 @@ static bool is_to_head(const answer_t *a) {
     return (a->shape & METHOD) == 1;
 }
 
+/* Is what it writes dropped? A 205 says in its framing that it is empty. */
 static bool is_bodiless(const answer_t *a) {
-    return is_to_head(a) || a->status == 204 || a->status == 304;
+    return is_to_head(a) || a->status == 204 || a->status == 205 || a->status == 304;
 }
 
 static void note(answer_t *a, int err) {
