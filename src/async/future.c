@@ -84,6 +84,11 @@ void tc_future_unref(tc_future_t *future) {
         future->refs--;
 }
 
+void tc__future_let_go(tc_future_t *future) {
+    future->looked = future->looked || future->refs == 1;
+    tc_future_unref(future);
+}
+
 tc_ioloop_t *tc__future_loop(const tc_future_t *future) {
     return future->loop;
 }

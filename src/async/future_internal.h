@@ -18,12 +18,17 @@ typedef struct tc__waiter {
 void tc__waiter_init(tc__waiter_t *waiter, void (*fn)(tc__waiter_t *waiter, tc_future_t *future));
 /* `future` is not NULL. One whose loop was freed has no ready queue: the waiter then does not wait, and never runs. */
 void tc__future_wait(tc_future_t *future, tc__waiter_t *waiter);
-/* The waiter has memory that the producer may use (an executor's job): a loop's end waits for that one to be through. */
+/* The waiter has memory that the producer may use (an executor's job): a loop's end waits for that one to be through.
+ */
 void tc__future_await(tc_future_t *future);
 void tc__waiter_cancel(tc__waiter_t *waiter); /* harmless if it does not wait */
 static inline bool tc__waiter_waiting(const tc__waiter_t *waiter) {
     return waiter->future != NULL;
 }
+
+/* Give back the producer's own reference of a future that is complete. If it is the last one, all who might have waited
+ * went away before: then a failure is no news, and is not logged. */
+void tc__future_let_go(tc_future_t *future);
 
 tc_ioloop_t *tc__future_loop(const tc_future_t *future);
 /* One that has failed already, with words or NULL. NULL: out of memory. */

@@ -46,7 +46,7 @@ static void complete_future(tc_future_t *future, int err, tc_bytes_t data) {
     } else {
         tc_future_set_error(future, err < 0 ? err : TC_ENOMEM, NULL);
     }
-    tc_future_unref(future);
+    tc__future_let_go(future);
 }
 
 static void rest(tc_iostream_t *stream) {

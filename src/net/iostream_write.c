@@ -49,7 +49,7 @@ void tc__write_tell(tc_iostream_t *stream) {
                 tc_future_set_error(data, err, NULL);
             else
                 tc_future_set_result(data, NULL, NULL);
-            tc_future_unref(data);
+            tc__future_let_go(data);
         }
         mark = next;
     }

@@ -659,6 +659,19 @@ static void futures_bring_copies(void **state) {
     assert_int_equal(tc_iostream_bytes(NULL).len, 0);
 }
 
+/* So it is with a coroutine that was cancelled while it waited. */
+static void what_nobody_waits_for_any_more_fails_in_silence(void **state) {
+    (void)state;
+    tc_future_unref(tc_iostream_read_until_future(us, tc_str("\n"), 0));
+    char *large = calloc(1, 4000000);
+    tc_future_unref(tc_iostream_write_future(us, tc_bytes(large, 4000000)));
+    free(large);
+    tc_iostream_close(us);
+    settle();
+    us = NULL;
+    expect_logged(0);
+}
+
 static void a_future_says_why_it_failed(void **state) {
     (void)state;
     tc_future_t *read = tc_iostream_read_until_future(us, tc_str("\n"), 0);
@@ -763,6 +776,7 @@ int main(void) {
         T(shutdown_sends_fin_after_the_queue),
         T(an_answer_still_goes_out_after_the_peers_end),
         T(futures_bring_copies),
+        T(what_nobody_waits_for_any_more_fails_in_silence),
         T(a_future_says_why_it_failed),
         T(a_cancelled_read_leaves_the_bytes),
         T(bad_arguments_are_refused),
