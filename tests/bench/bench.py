@@ -171,13 +171,15 @@ class Tools:
             return [self.raw, str(port), *([self.answer] if self.answer else [])]
         if kind == "tornadoc":
             return [self.hello, str(port)]
+        if kind == "coroutine":
+            return [self.hello, str(port), "coroutine"]
         conf = Path(folder, "nginx.conf")
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         conf.write_text(NGINX_CONF.format(dir=folder, port=port, body=BODY, files=files, connections=min(files - 50, 16384)))
         return [self.nginx, "-e", "stderr", "-p", folder, "-c", str(conf)]
 
     def have(self, kind):
-        return {"raw": True, "tornadoc": self.hello.exists(), "nginx": bool(self.nginx)}[kind]
+        return {"raw": True, "nginx": bool(self.nginx)}.get(kind, self.hello.exists())
 
     def learn_answer(self, folder):
         """Let raw send exactly the bytes that tornadoc sends."""
@@ -357,6 +359,8 @@ SCENARIOS = {
     "browser": ("keep-alive, 64 connections, a browser's request", ["-c", 64, "-r", "browser"], 1.15, True),
     "close": ("a new connection per request, 16 at a time", ["-c", 16, "-x"], 1.12, False),
 }
+# The same answer by a handler that may await and does not: its goal as a multiple of the one that may not, in the same run.
+COROUTINE_GOAL = 1.03
 COUNTERS = ["instructions", "syscalls", "memory"]
 
 
@@ -382,8 +386,8 @@ def compare_scenario(tools, servers, name, rounds, seconds):
         ratios = {other: [a["cpu_us"] / b["cpu_us"] for a, b in zip(runs[kind], runs[other])] for other in kinds}
         result[kind] = {key: median(r[key] for r in runs[kind]) for key in ("per_second", "cpu_us", "p50_us", "p99_us")}
         result[kind]["answer_bytes"] = runs[kind][0]["answer_bytes"]
-        for other in ("raw", "nginx"):
-            if other in ratios:
+        for other in ("raw", "nginx", "tornadoc"):
+            if other in ratios and other != kind:
                 values = ratios[other]
                 result[kind]["times_" + other] = {"median": median(values), "min": min(values), "max": max(values)}
     return result
@@ -404,6 +408,26 @@ def print_scenario(name, result):
             ratio = result["tornadoc"]["times_nginx"]["median"]
             line += f"; below nginx: {'met' if ratio < 1 else 'MISSED'} ({ratio:.2f} x nginx)"
         print(line)
+
+
+def print_coroutine(result):
+    print("\ncoroutine: keep-alive, 16 connections, a handler that may await against one that may not")
+    for kind, r in result.items():
+        print(f"  {kind:10}{r['per_second']:12,.0f} requests/s{r['cpu_us']:10.2f} us of CPU per request")
+    ratio = result["coroutine"]["times_tornadoc"]
+    print(f"  goal: at most {COROUTINE_GOAL:.2f} x tornadoc: {'met' if ratio['median'] <= COROUTINE_GOAL else 'MISSED'} "
+          f"({ratio['median']:.3f} [{ratio['min']:.3f}-{ratio['max']:.3f}])")
+
+
+def run_coroutines(tools, rounds, seconds):
+    servers = {}
+    try:
+        for kind in ("tornadoc", "coroutine"):
+            servers[kind] = Server(kind, tools)
+        return compare_scenario(tools, servers, "plain16", rounds, seconds)
+    finally:
+        for server in servers.values():
+            server.stop()
 
 
 def compare_counters(tools, kinds, chosen):
@@ -457,7 +481,7 @@ def machine():
 def command_run(arguments):
     parser = argparse.ArgumentParser(prog="tests/bench/run", description="hello, world side by side: raw (a bare "
                                      "epoll server, the yardstick), tornadoc and nginx")
-    everything = [*SCENARIOS, *COUNTERS]
+    everything = [*SCENARIOS, "coroutine", *COUNTERS]
     parser.add_argument("--quick", action="store_true", help="a few short rounds, counters of tornadoc only")
     parser.add_argument("--scenario", action="append", choices=everything, metavar="NAME",
                         help="only this one, may be given again: " + ", ".join(everything))
@@ -499,6 +523,12 @@ def command_run(arguments):
         finally:
             for server in servers.values():
                 server.stop()
+        if "coroutine" in chosen and "tornadoc" in kinds:
+            note("coroutine ...")
+            r = result["scenarios"]["coroutine"] = run_coroutines(tools, rounds, seconds)
+            if not options.json:
+                print_coroutine(r)
+                print(subprocess.run([tools.program("bench_coroutines")], stdout=subprocess.PIPE, text=True, check=True).stdout)
         counters = [name for name in COUNTERS if name in chosen]
         if counters:
             some = [kind for kind in kinds if kind == "tornadoc" or not options.quick] or kinds[:1]
@@ -517,6 +547,8 @@ def command_run(arguments):
 CHECKS = [  # name, limit, unit, how it is counted
     ("instructions-plain", 3750, "instructions per plain request", lambda t: instructions(t, "tornadoc", "plain")),
     ("instructions-browser", 11700, "instructions per browser request", lambda t: instructions(t, "tornadoc", "browser")),
+    ("instructions-coroutine", 610, "instructions more for a handler that may await, and does not",
+     lambda t: instructions(t, "coroutine", "plain") - instructions(t, "tornadoc", "plain")),
     ("syscalls-plain", 2.1, "system calls per request", lambda t: system_calls(t, "tornadoc", 1)["total"]),
     ("syscalls-pipelined", 0.15, "system calls per pipelined request", lambda t: system_calls(t, "tornadoc", 16)["total"]),
     ("allocations-plain", 0, "allocations in 10,000 plain requests", lambda t: allocations(t, "tornadoc", "plain")),
