@@ -19,6 +19,7 @@ import traceback
 SOURCE = pathlib.Path(os.environ["SOURCE_DIR"])
 BUILD = pathlib.Path(os.environ["BUILD_DIR"])
 SANITIZED = bool(os.environ["SANITIZED"])
+COROUTINES = os.environ["COROUTINES"] != "OFF"
 PORT = 8888
 LOG_LINE = re.compile(r"\[[DIWE] \d{6} \d\d:\d\d:\d\d [a-z]+\] ")
 
