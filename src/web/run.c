@@ -76,11 +76,11 @@ static int prepare(run_t *run, tc_application_t *app, const tc_run_options_t *op
     raise_descriptor_limit();
     TC_TRY(tc_ioloop_new(&run->loop));
     TC_TRY(tc_httpserver_new(&run->server, run->loop, app, options->server));
-    TC_TRY(tc_httpserver_listen(run->server, options->address, options->port ? options->port : DEFAULT_PORT));
-    if (options->no_signals)
-        return 0;
-    TC_TRY(tc_ioloop_set_signal_callback(run->loop, SIGINT, on_signal, run));
-    return tc_ioloop_set_signal_callback(run->loop, SIGTERM, on_signal, run);
+    if (!options->no_signals) { /* before it listens: whoever sees that it serves may tell it to end */
+        TC_TRY(tc_ioloop_set_signal_callback(run->loop, SIGINT, on_signal, run));
+        TC_TRY(tc_ioloop_set_signal_callback(run->loop, SIGTERM, on_signal, run));
+    }
+    return tc_httpserver_listen(run->server, options->address, options->port ? options->port : DEFAULT_PORT);
 }
 
 static int serve(run_t *run, const tc_run_options_t *options) {

@@ -3,6 +3,8 @@
 
 #include "web/web_test.h"
 
+#include "net/netutil_internal.h"
+
 static int hello(tc_request_t *req) {
     return tc_write(req, "hello");
 }
@@ -702,6 +704,25 @@ static void a_run_ends_cleanly_at_a_signal(void **state) {
     assert_string_equal(noted(), "start:arg stop:arg");
 }
 
+static int (*real_listen)(int fd, int backlog);
+
+static int listen_and_be_told_to_end(int fd, int backlog) {
+    int err = real_listen(fd, backlog);
+    raise(SIGTERM);
+    return err;
+}
+
+static void a_signal_that_comes_with_the_first_connection_ends_it_cleanly(void **state) {
+    (void)state;
+    route("/", HANDLER(.get = hello));
+    real_listen = tc__sys.listen;
+    tc__sys.listen = listen_and_be_told_to_end;
+    int err = tc_application_run(app, &(tc_run_options_t){ .port = TC_ANY_PORT, .address = "127.0.0.1" });
+    tc__sys.listen = real_listen;
+    app = NULL;
+    assert_int_equal(err, 0);
+}
+
 static int refuses_to_start(tc_ioloop_t *loop, void *arg) {
     (void)loop;
     (void)arg;
@@ -754,6 +775,7 @@ int main(void) {
         WEB_TEST(two_applications_log_apart),
         WEB_TEST(access_lines_are_tornados),
         WEB_TEST(a_run_ends_cleanly_at_a_signal),
+        WEB_TEST(a_signal_that_comes_with_the_first_connection_ends_it_cleanly),
         WEB_TEST(a_run_says_why_it_cannot_start),
     };
     return cmocka_run_group_tests(tests, watch_web, NULL);
