@@ -154,7 +154,7 @@ static void list_methods(tc__endpoint_t *endpoint) {
 static bool is_plain(const tc__endpoint_t *endpoint) {
     const tc_request_handler_t *h = &endpoint->handler;
     return !endpoint->admit[0] && !endpoint->prepare[0] && !h->initialize && !h->set_default_headers &&
-           !(h->flags & (TC_COROUTINE | TC_DECOMPRESS)) && h->body == TC_BODY_BUFFER && h->max_body_size == 0 &&
+           !(h->flags & TC_DECOMPRESS) && h->body == TC_BODY_BUFFER && h->max_body_size == 0 &&
            (h->timeout_ms == 0 || h->timeout_ms == TC_FOREVER);
 }
 

@@ -374,7 +374,8 @@ static void on_input_finish(void *self) {
     req->input_complete = true;
     if (req->method && !req->finished) {
         req->step = TC__STEP_DONE;
-        int outcome = req->method(req);
+        bool in_coroutine = req->endpoint->handler.flags & TC_COROUTINE;
+        int outcome = in_coroutine ? tc__request_call(req, req->method) : req->method(req);
         if (outcome == 0 && !req->finished)
             tc_finish(req);
         else

@@ -547,7 +547,7 @@ def command_run(arguments):
 CHECKS = [  # name, limit, unit, how it is counted
     ("instructions-plain", 3750, "instructions per plain request", lambda t: instructions(t, "tornadoc", "plain")),
     ("instructions-browser", 11700, "instructions per browser request", lambda t: instructions(t, "tornadoc", "browser")),
-    ("instructions-coroutine", 610, "instructions more for a handler that may await, and does not",
+    ("instructions-coroutine", 350, "instructions more for a handler that may await, and does not",
      lambda t: instructions(t, "coroutine", "plain") - instructions(t, "tornadoc", "plain")),
     ("syscalls-plain", 2.1, "system calls per request", lambda t: system_calls(t, "tornadoc", 1)["total"]),
     ("syscalls-pipelined", 0.15, "system calls per pipelined request", lambda t: system_calls(t, "tornadoc", 16)["total"]),
