@@ -907,6 +907,8 @@ static void play(void) {
         tc__ioloop_advance(loop, 1000);
     }
     MUST(!is_under_way());
+    let_read(true, WINDOW); /* the last that a handler did may be to stop it */
+    tc__ioloop_advance(loop, 0);
     if (client.stream)
         tc_iostream_shutdown(client.stream);
     tc__ioloop_advance(loop, 100 * 1000);
