@@ -141,11 +141,11 @@ static bool size_of_chunk(decoder_t *d, uint64_t *out) {
         const char *digit = c ? strchr(digits, c) : NULL;
         if (!digit)
             return len > 0 || stop(d, BAD, 400);
-        if (!pass(d)) /* a digit too many for the budget and for the number is refused by the budget */
-            return false;
         if (*out >> 60)
             return stop(d, BAD, 400);
         *out = *out * 16 + (uint64_t)(digit - digits - (digit - digits > 15 ? 6 : 0));
+        if (!pass(d))
+            return false;
     }
     return false;
 }
@@ -376,6 +376,12 @@ static int count_answers(const client_t *client) {
     return count;
 }
 
+/* Would the byte where the decoder stopped be beyond the budget? */
+static bool is_spent(void) {
+    uint64_t line = decoder.line + 1;
+    return decoder.spent + (line > FREE_PER_LINE ? line - FREE_PER_LINE : 0) > MAX_FRAMING;
+}
+
 static bool is_refused(const client_t *client) {
     int status = atoi(client->in + 9);
     MUST(memcmp(client->in, "HTTP/1.1 ", 9) == 0 && count_answers(client) == 1);
@@ -385,6 +391,8 @@ static bool is_refused(const client_t *client) {
         return status == 400 || status == 413 || status == 431;
     if (decoder.extended &&
         decoder.status == 400) /* a value may be looked at when all of it is there, and counted before */
+        return status == 400 || status == 431;
+    if (decoder.status == 400 && is_spent()) /* the parser is behind some bytes that it refuses: they are counted */
         return status == 400 || status == 431;
     return status == decoder.status;
 }
