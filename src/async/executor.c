@@ -11,7 +11,8 @@
  * finds the mailbox closed and is freed by its worker, argument included.
  *
  * Executors are counted, by their owner and by their jobs, so that a job can be taken back whatever became of the
- * executor. The default one belongs to the loops that used it: when the last of these is freed, its threads end.
+ * executor. The process has two, one for what programs run and one for files; each belongs to the loops that used it:
+ * when the last of these is freed, its threads end.
  */
 #include "async/ioloop_private.h"
 
@@ -23,7 +24,7 @@
 #include "util/error_internal.h"
 #include "util/log_internal.h"
 
-enum { DEFAULT_THREADS_PER_CPU = 5, MOST_THREADS = 4096 };
+enum { THREADS_PER_CPU = 5, FILE_THREADS = 4, MOST_THREADS = 4096 };
 
 struct tc_executor {
     uv_mutex_t mutex; /* guards all below but `refs` */
@@ -284,47 +285,55 @@ void tc_executor_free(tc_executor_t *executor) {
     unref_executor(executor);
 }
 
-/* ---- The process's own ---- */
+/* ---- The process's own: for what programs run, and for files, which must not wait behind that ---- */
 
-static uv_once_t default_once = UV_ONCE_INIT;
-static uv_mutex_t default_mutex; /* guards the two below */
-static tc_executor_t *default_executor;
-static unsigned default_users; /* loops */
+static uv_once_t shared_once = UV_ONCE_INIT;
+static uv_mutex_t shared_mutex; /* guards the table */
+static struct {
+    tc_executor_t *executor;
+    unsigned users; /* loops */
+} shared[TC__SHARED_COUNT];
 
-static void init_default_mutex(void) {
-    uv_mutex_init(&default_mutex);
+static void init_shared_mutex(void) {
+    uv_mutex_init(&shared_mutex);
 }
 
-static unsigned cpu_count(void) {
-    long count = sysconf(_SC_NPROCESSORS_ONLN);
-    return count > 0 ? (unsigned)count : 1;
+static unsigned thread_count_of(tc__shared_t which) {
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    return which == TC__SHARED_FILES ? FILE_THREADS : (cpus > 0 ? (unsigned)cpus : 1) * THREADS_PER_CPU;
 }
 
-static tc_executor_t *default_for(tc_ioloop_t *loop) {
-    uv_once(&default_once, init_default_mutex);
-    uv_mutex_lock(&default_mutex);
-    int err = default_executor ? 0 : tc_executor_new(&default_executor, cpu_count() * DEFAULT_THREADS_PER_CPU);
-    if (err == 0 && !loop->p->uses_default_executor) {
-        loop->p->uses_default_executor = true;
-        default_users++;
+/* NULL: it could not be made. */
+static tc_executor_t *shared_for(tc_ioloop_t *loop, tc__shared_t which) {
+    uv_once(&shared_once, init_shared_mutex);
+    uv_mutex_lock(&shared_mutex);
+    int err = shared[which].executor ? 0 : tc_executor_new(&shared[which].executor, thread_count_of(which));
+    if (err == 0 && !loop->p->uses_shared_executor[which]) {
+        loop->p->uses_shared_executor[which] = true;
+        shared[which].users++;
     }
-    tc_executor_t *executor = default_executor; /* NULL if it could not be made */
-    uv_mutex_unlock(&default_mutex);
+    tc_executor_t *executor = shared[which].executor;
+    uv_mutex_unlock(&shared_mutex);
     return executor;
 }
 
-void tc__executor_loop_closed(tc_ioloop_t *loop) {
-    if (!loop->p->uses_default_executor)
+static void release_shared(tc_ioloop_t *loop, tc__shared_t which) {
+    if (!loop->p->uses_shared_executor[which])
         return;
-    loop->p->uses_default_executor = false;
+    loop->p->uses_shared_executor[which] = false;
     tc_executor_t *unused = NULL;
-    uv_mutex_lock(&default_mutex);
-    if (--default_users == 0) {
-        unused = default_executor;
-        default_executor = NULL;
+    uv_mutex_lock(&shared_mutex);
+    if (--shared[which].users == 0) {
+        unused = shared[which].executor;
+        shared[which].executor = NULL;
     }
-    uv_mutex_unlock(&default_mutex);
+    uv_mutex_unlock(&shared_mutex);
     tc_executor_free(unused);
+}
+
+void tc__executor_loop_closed(tc_ioloop_t *loop) {
+    for (int which = 0; which < TC__SHARED_COUNT; which++)
+        release_shared(loop, (tc__shared_t)which);
 }
 
 /* ---- The loop's side ---- */
@@ -368,12 +377,12 @@ static tc_future_t *start(tc_ioloop_t *loop, tc_executor_t *executor, tc_work_fn
     return future;
 }
 
-tc_future_t *tc__executor_run(tc_ioloop_t *loop, tc_executor_t *executor, tc_work_fn fn, void *arg,
-                              tc_free_fn free_arg) {
+static tc_future_t *run_in(tc_ioloop_t *loop, tc_executor_t *executor, tc__shared_t otherwise, tc_work_fn fn, void *arg,
+                           tc_free_fn free_arg) {
     if (loop->p->closing)
         tc__fail(TC_ECLOSED, "the loop is being freed: no work any more");
     else if (!executor)
-        executor = default_for(loop);
+        executor = shared_for(loop, otherwise);
     if (!loop->p->closing && executor)
         return start(loop, executor, fn, arg, free_arg);
     if (free_arg)
@@ -381,10 +390,14 @@ tc_future_t *tc__executor_run(tc_ioloop_t *loop, tc_executor_t *executor, tc_wor
     return NULL;
 }
 
+tc_future_t *tc__run_file_work(tc_ioloop_t *loop, tc_work_fn fn, void *arg, tc_free_fn free_arg) {
+    return run_in(loop, NULL, TC__SHARED_FILES, fn, arg, free_arg);
+}
+
 tc_future_t *tc_run_in_executor(tc_executor_t *executor, tc_work_fn fn, void *arg, tc_free_fn free_arg) {
     tc_ioloop_t *loop = tc__ioloop_or_current(NULL);
     if (loop && fn)
-        return tc__executor_run(loop, executor, fn, arg, free_arg);
+        return run_in(loop, executor, TC__SHARED_WORK, fn, arg, free_arg);
     if (loop)
         tc__misuse(TC_EINVAL, "tc_run_in_executor: fn is NULL");
     if (free_arg)

@@ -7,8 +7,8 @@
 struct tc_future {
     unsigned refs;
     tc_future_state_t state;
-    int err;            /* why it failed; 0 */
-    bool looked;        /* somebody saw how it ended */
+    int err;     /* why it failed; 0 */
+    bool looked; /* somebody saw how it ended */
     /* For those who wait for others: somebody awaits it, so mark those too. */
     void (*on_await)(tc_future_t *future);
     bool pinned;        /* its producer uses memory of whoever awaits it: the await lasts until it is complete */

@@ -8,6 +8,9 @@
 
 struct timeout_record;
 
+/* The process's executors. */
+typedef enum { TC__SHARED_WORK, TC__SHARED_FILES, TC__SHARED_COUNT } tc__shared_t;
+
 struct tc__ioloop_private {
     /* ioloop.c */
     uv_loop_t own_uv;     /* what loop->uv points at, unless it was adopted */
@@ -37,7 +40,7 @@ struct tc__ioloop_private {
 
     tc__list_t futures; /* future.c: all of this loop's */
     tc__list_t jobs;    /* executor.c: all that are under way */
-    bool uses_default_executor;
+    bool uses_shared_executor[TC__SHARED_COUNT];
     tc__list_t periodics;             /* periodic_callback.c: all of this loop's */
     tc__list_t signals;               /* signal.c: those that are watched */
     struct handler_record **handlers; /* handler.c: by descriptor */
@@ -79,6 +82,6 @@ void tc__periodics_loop_closing(tc_ioloop_t *loop);
 void tc__handlers_loop_closing(tc_ioloop_t *loop);
 void tc__signals_loop_closing(tc_ioloop_t *loop);
 void tc__coroutines_loop_closed(tc_ioloop_t *loop); /* their stacks go */
-void tc__executor_loop_closed(tc_ioloop_t *loop);   /* the last one ends the default executor */
+void tc__executor_loop_closed(tc_ioloop_t *loop);   /* the last one ends the process's executors */
 
 #endif

@@ -379,7 +379,7 @@ static int choose_spool_dir(tc_application_t *app, const char *dir) {
     struct stat info;
     if (!dir) {
         const char *otherwise = getenv("TMPDIR");
-        dir = otherwise && *otherwise ? otherwise : "/tmp";
+        dir = otherwise && *otherwise && realpath(otherwise, path) ? path : "/tmp";
     } else if (!realpath(dir, path) || stat(path, &info) < 0) {
         int err = -errno;
         return tc__fail(err, "spool_dir %s: %s", dir, tc_strerror(err));

@@ -318,8 +318,8 @@ static void proceed(tc_request_t *req, int outcome) {
 }
 
 void tc__request_outcome(tc_request_t *req, int outcome) {
-    if (!req->detached || (outcome == TC_DETACH && req->holds > 0))
-        return;
+    if (!req->detached || (outcome == TC_DETACH && req->holds > 0) || req->task)
+        return; /* a coroutine that is under way gives the outcome by its return */
     if (req->exchange)
         proceed(req, outcome);
     else

@@ -351,7 +351,7 @@ static int note_gone(tc_request_t *req, int err) {
 
 int tc_early_hints(tc_request_t *req, const char *link) {
     TC_TRY(check_open(req, "tc_early_hints"));
-    if (!link || link[0] == '\0' || !tc__is_field_value(tc_str(link)))
+    if (!link || tc__bytes_trim(tc_str(link)).len == 0 || !tc__is_field_value(tc_str(link)))
         return tc__request_keep_error(req, tc__misuse(TC_EINVAL, "tc_early_hints: the value of a Link field is wanted, "
                                                                  "without control bytes"));
     if (!req->exchange)

@@ -146,7 +146,7 @@ static void unref(void *arg) {
 /* Give up a reference when nobody wants the file any more. If it is the last one, nothing runs. */
 static void end(tc__spool_file_t *file) {
     if (atomic_load(&file->refs) == 1 && (file->fd >= 0 || (file->made && !file->kept)))
-        tc_future_unref(tc__executor_run(file->loop, NULL, remove_file, file, unref));
+        tc_future_unref(tc__run_file_work(file->loop, remove_file, file, unref));
     else
         unref(file);
 }
@@ -235,7 +235,7 @@ static tc_future_t *start(tc__spool_file_t *file, tc_work_fn fn) {
     if (!done)
         return NULL;
     atomic_fetch_add(&file->refs, 2); /* the work's, and the waiter's */
-    tc_future_t *work = tc__executor_run(file->loop, NULL, fn, file, unref);
+    tc_future_t *work = tc__run_file_work(file->loop, fn, file, unref);
     if (!work) {
         unref(file);
         tc_future_unref(done);
