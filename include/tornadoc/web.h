@@ -127,14 +127,16 @@ typedef struct {
      *  to needs the sticky bit. It must exist when the application is made (copied, as an absolute path); whether files
      *  can be made there is found out by the first. */
     const char *spool_dir;
-    size_t max_form_memory; /**< of a form of TC_BODY_FORM: fields, names, and parts kept in memory; default 10 MiB;
-                                 beyond it 413 */
+    uint64_t max_spooled_size; /**< of all request bodies in files at once, kept ones until their request ends; default
+                                    10 GiB; beyond it 507 */
+    size_t max_form_memory; /**< of a form: all of an urlencoded one; of TC_BODY_FORM fields, names, and parts kept in
+                               memory; default 10 MiB; beyond it 413 */
     size_t max_parts;       /**< of a multipart form; default 100; beyond it 400 */
     size_t max_part_header_size; /**< of each; default 8 KiB, at most 65,535; beyond it 400 */
     /** Bytes of a body that tc_read_json reads; default 2 MiB; beyond it 413. A tree takes more memory than its text,
      *  ten times as much for a list of digits, twenty for brackets without an end, and that counts as no body. */
     size_t max_json_size;
-    uintptr_t reserved[3]; /**< must be zero */
+    uintptr_t reserved[2]; /**< must be zero */
 } tc_application_options_t;
 
 /**
@@ -220,7 +222,8 @@ TC_EXTERN const char *tc_uri(const tc_request_t *req);          /**< path and qu
 TC_EXTERN const char *tc_http_version(const tc_request_t *req); /**< "HTTP/1.1" */
 TC_EXTERN const char *tc_host(const tc_request_t *req);     /**< with the port, as sent; "" from a 1.0 client without */
 TC_EXTERN const char *tc_protocol(const tc_request_t *req); /**< "http" or "https" */
-TC_EXTERN const char *tc_remote_ip(const tc_request_t *req); /**< numeric; "" on a unix socket */
+TC_EXTERN const char *tc_remote_ip(const tc_request_t *req); /**< numeric; "" on a unix socket, and if a
+                                                                  proxy's fields name different clients */
 TC_EXTERN const char *tc_route(const tc_request_t *req);     /**< the pattern that matched; NULL: none did */
 TC_EXTERN const char *tc_header(const tc_request_t *req, const char *name); /**< several joined with ", "; NULL */
 typedef struct {

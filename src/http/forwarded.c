@@ -345,7 +345,9 @@ void tc__forwarded_read(tc__forwarded_t *out, const tc__headers_t *headers, unsi
     if (fields & TC__FORWARDED_X_SCHEME)
         hear(&all, read_scheme(headers), trusted);
 
-    if (all.agreed.has_address && !all.address_disputed)
+    if (all.address_disputed) /* nobody: to fall back to the peer would let clients look like our own proxy */
+        out->address = (tc__address_t){ .family = AF_UNSPEC };
+    else if (all.agreed.has_address)
         out->address = all.agreed.address;
     if (!all.protocol_disputed)
         out->protocol = all.agreed.protocol;

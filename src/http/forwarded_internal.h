@@ -20,9 +20,10 @@ enum {
 };
 
 typedef struct {
-    tc__address_t address; /* the client's, as far as it is vouched for; the port is 0 where none was told */
+    tc__address_t address; /* the client's, as far as it is vouched for; the port is 0 where none was told. AF_UNSPEC if
+                              fields named different clients */
     const char *protocol;  /* "http", "https"; NULL: not told, so the connection's own counts */
-    bool disputed;         /* fields named different clients or protocols: none of them was believed */
+    bool disputed;         /* fields named different clients, or protocols: no such was believed */
 } tc__forwarded_t;
 
 /*

@@ -271,7 +271,7 @@ static void believe_proxies(tc__server_request_t *request, const tc__cidrs_t *tr
     tc__forwarded_read(&told, &request->headers, TC__FORWARDED_ALL, &request->remote, trusted);
     if (told.disputed)
         tc__log_limited(&limit, TC__LOG_GENERAL, TC_LOG_WARNING, NULL,
-                        "a proxy's header fields name different clients or protocols: none is believed");
+                        "a proxy's header fields name different clients or protocols: they are not believed");
     request->remote = told.address;
     request->is_tls = told.protocol && strcmp(told.protocol, "https") == 0;
 }

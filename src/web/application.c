@@ -404,6 +404,7 @@ static int apply_options(tc_application_t *app, const tc_application_options_t *
     app->max_arguments = 1000;
     app->max_json = (size_t)2 * 1024 * 1024;
     app->max_buffered = (size_t)1024 * 1024 * 1024;
+    app->max_spooled = (uint64_t)10 * 1024 * 1024 * 1024;
     app->max_form_memory = (size_t)10 * 1024 * 1024;
     TC_TRY(choose_spool_dir(app, options ? options->spool_dir : NULL));
     if (!options)
@@ -418,6 +419,8 @@ static int apply_options(tc_application_t *app, const tc_application_options_t *
         app->max_arguments = options->max_arguments;
     if (options->max_buffered_size)
         app->max_buffered = options->max_buffered_size;
+    if (options->max_spooled_size)
+        app->max_spooled = options->max_spooled_size;
     if (options->max_form_memory)
         app->max_form_memory = options->max_form_memory;
     app->max_parts = options->max_parts;

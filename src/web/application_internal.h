@@ -38,9 +38,11 @@ struct tc_application {
     void *log_data;
     size_t max_arguments, max_json;
     size_t max_buffered;
+    uint64_t max_spooled;
     char *spool_dir;
     size_t max_form_memory;
     size_t max_parts, max_part_header_size; /* 0: the parser's own */
+    _Atomic uint64_t spooled;               /* bytes of request bodies in files, likewise */
     _Atomic size_t buffered;                /* bytes of request bodies on the heap, of all threads */
     int error;                              /* the first failure */
     char *error_detail;

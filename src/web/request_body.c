@@ -213,4 +213,5 @@ void tc__body_free(tc_request_t *req) {
     tc__body_drop(req, &req->body.kept);
     tc__body_drop(req, &req->body.whole);
     tc__body_discharge(req, req->body.counted);
+    atomic_fetch_sub(&req->app->spooled, req->body.spooled);
 }

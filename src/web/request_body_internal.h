@@ -36,6 +36,7 @@ typedef struct {
     tc_bytes_t piece;       /* what the mode has not taken yet; borrowed from the connection or the decoder, or kept */
     tc__body_store_t kept;  /* what the connection lent */
     tc__body_store_t whole; /* of a mode that buffers: tc_body */
+    uint64_t spooled;       /* bytes of its files, as long as it lives */
     size_t counted;         /* bytes of both that are on the heap, and what else is charged */
     bool paused;            /* the mode said TC_DETACH */
     bool coding_refused;    /* by a 415 */

@@ -91,7 +91,13 @@ static bool is_urlencoded(tc_bytes_t content_type) {
     return tc__bytes_equal_nocase(type, tc_str("application/x-www-form-urlencoded"));
 }
 
+/* All of it is decoded in one go. */
 static void parse_urlencoded(tc_request_t *req) {
+    if (tc_body(req).len > req->app->max_form_memory) {
+        if (req->kept_error == 0)
+            req->kept_error = tc_http_error(req, 413, "the form is larger than the limit");
+        return;
+    }
     int err = tc__arguments_parse(&req->body_args, tc__request_arena(req), tc_body(req), req->app->max_arguments);
     if (err < 0)
         tc__request_refuse_input(req, err, "too many arguments");

@@ -154,6 +154,8 @@ void tc__request_parse_form(tc_request_t *req);
 enum { TC__SPOOL_CHARGE = 2 * TC__SPOOL_GATHER }; /* what a spool file that is being written takes of memory */
 /* In the application's directory, freed with the request. NULL: out of memory. */
 tc__spool_file_t *tc__request_new_spool(tc_request_t *req);
+/* Append, within what all files together may take: 0, 507, TC_ENOMEM. */
+int tc__request_spool(tc_request_t *req, tc__spool_file_t *file, tc_bytes_t bytes);
 /* The outcome that a failed flush leads to: 507, logged, for want of room. */
 int tc__request_spool_failed(tc_request_t *req, const tc_future_t *future);
 /* Keep *spool as `path`; if that is NULL, it is made for `bytes`. */

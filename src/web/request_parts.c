@@ -131,7 +131,7 @@ static int append(form_t *form, tc_bytes_t bytes) {
     if (!form->part->spool)
         TC_TRY(begin_file(form));
     tc__spool_file_t *file = form->part->spool;
-    TC_TRY(tc__spool_file_append(file, bytes));
+    TC_TRY(tc__request_spool(form->req, file, bytes));
     if (!tc__spool_file_full(file))
         return 0;
     return tc_then(form->req, tc__spool_file_flush(file, TC__SPOOL_MORE), on_flushed, form);

@@ -24,15 +24,24 @@ tc__spool_file_t *tc__request_new_spool(tc_request_t *req) {
     return file && tc_on_cleanup(req, free_spool, file) == 0 ? file : NULL;
 }
 
+int tc__request_spool(tc_request_t *req, tc__spool_file_t *file, tc_bytes_t bytes) {
+    uint64_t before = atomic_fetch_add(&req->app->spooled, bytes.len);
+    req->body.spooled += bytes.len;
+    if (before > req->app->max_spooled || bytes.len > req->app->max_spooled - before)
+        return tc_http_error(req, 507, "too many bodies are in files");
+    return tc__spool_file_append(file, bytes);
+}
+
 /* The path is the program's own, the failure the system's: the client gets a status, the log the rest. */
 int tc__request_spool_failed(tc_request_t *req, const tc_future_t *future) {
     static tc__log_limit_t limit;
     int err = tc_future_status(future);
-    if (!tc__spool_file_no_room(err))
+    int status = tc__spool_file_no_room(err) ? 507 : err == -EMFILE || err == -ENFILE ? 503 : 0;
+    if (status == 0)
         return err; /* tc_then hands its words on */
-    tc__log_limited(&limit, TC__LOG_APPLICATION, TC_LOG_ERROR, req, "%s %s (%s): 507: %s", req->in->method,
-                    req->in->uri, tc_remote_ip(req), tc_future_message(future));
-    return tc_http_error(req, 507, NULL);
+    tc__log_limited(&limit, TC__LOG_APPLICATION, TC_LOG_ERROR, req, "%s %s (%s): %d: %s", req->in->method, req->in->uri,
+                    tc_remote_ip(req), status, tc_future_message(future));
+    return tc_http_error(req, status, NULL);
 }
 
 tc_future_t *tc__request_keep(tc_request_t *req, tc__spool_file_t **spool, tc_bytes_t bytes, const char *path,
@@ -70,8 +79,9 @@ static int on_complete(tc_request_t *req, tc_future_t *future, void *arg) {
 static int begin_file(tc_request_t *req) {
     TC_TRY(tc__body_charge(req, TC__SPOOL_CHARGE));
     tc__spool_file_t *file = tc__request_new_spool(req);
-    if (!file || tc__spool_file_append(file, tc_body(req)) < 0)
+    if (!file)
         return TC_ENOMEM;
+    TC_TRY(tc__request_spool(req, file, tc_body(req)));
     tc__body_drop(req, &req->body.whole);
     req->body.whole = (tc__body_store_t){ 0 };
     req->body.state = file;
@@ -88,7 +98,7 @@ static int take(tc_request_t *req, tc_bytes_t *rest) {
             return tc__body_store(req, &req->body.whole, bytes, announced);
         TC_TRY(begin_file(req));
     }
-    TC_TRY(tc__spool_file_append(spool_of(req), bytes));
+    TC_TRY(tc__request_spool(req, spool_of(req), bytes));
     if (!tc__spool_file_full(spool_of(req)))
         return 0;
     return tc_then(req, tc__spool_file_flush(spool_of(req), TC__SPOOL_MORE), on_flushed, NULL);

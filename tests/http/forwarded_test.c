@@ -331,14 +331,14 @@ static const row_t several[] = {
     { "all agree", EVERY_FIELD, "203.0.113.9 https" },
     { "a port is told by one", "X-Forwarded-For: 203.0.113.9\nX-Real-Ip: 203.0.113.9:4711", "203.0.113.9:4711" },
     { "the proxy sets X-Forwarded-For, a client X-Real-Ip", "X-Forwarded-For: 203.0.113.9\nX-Real-Ip: 1.1.1.1",
-      "10.0.0.1 disputed" },
+      " disputed" },
     { "the proxy sets X-Real-Ip, a client X-Forwarded-For", "X-Forwarded-For: 1.1.1.1\nX-Real-Ip: 203.0.113.9",
-      "10.0.0.1 disputed" },
-    { "a client sets Forwarded", "Forwarded: for=1.1.1.1\nX-Forwarded-For: 203.0.113.9", "10.0.0.1 disputed" },
+      " disputed" },
+    { "a client sets Forwarded", "Forwarded: for=1.1.1.1\nX-Forwarded-For: 203.0.113.9", " disputed" },
     { "two against one are a dispute, too",
-      "Forwarded: for=1.1.1.1\nX-Forwarded-For: 203.0.113.9\nX-Real-Ip: 203.0.113.9", "10.0.0.1 disputed" },
+      "Forwarded: for=1.1.1.1\nX-Forwarded-For: 203.0.113.9\nX-Real-Ip: 203.0.113.9", " disputed" },
     { "a dispute over one leaves the other", "X-Forwarded-For: 203.0.113.9\nX-Real-Ip: 1.1.1.1\nX-Scheme: https",
-      "10.0.0.1 https disputed" },
+      " https disputed" },
     { "the other way round", "X-Real-Ip: 203.0.113.9\nX-Scheme: https\nForwarded: proto=http", "203.0.113.9 disputed" },
     { "a proxy before the proxy is named by one", "X-Forwarded-For: 203.0.113.9, 10.0.0.2\nX-Real-Ip: 10.0.0.2",
       "203.0.113.9" },
@@ -372,7 +372,7 @@ static const struct {
     { "X-Scheme", TC__FORWARDED_X_SCHEME, "10.0.0.1 http" },
     { "as Tornado's nginx", TC__FORWARDED_X_REAL_IP | TC__FORWARDED_X_SCHEME, "192.0.2.3 http" },
     { "as most balancers", TC__FORWARDED_X_FORWARDED_FOR | TC__FORWARDED_X_FORWARDED_PROTO, "192.0.2.2 https" },
-    { "all", TC__FORWARDED_ALL, "10.0.0.1 disputed" },
+    { "all", TC__FORWARDED_ALL, " disputed" },
 };
 
 static void fields_that_are_not_asked_have_no_say(void **state) {

@@ -316,6 +316,24 @@ static void too_many_fields_are_a_400_as_of_any_form(void **state) {
 
 /* ---- Without a form ---- */
 
+static int tell_argument(tc_request_t *req) {
+    return tc_write(req, tc_get_body_argument(req, "a", "none"));
+}
+
+static void an_urlencoded_form_beyond_its_limit_is_a_413(void **state) {
+    (void)state;
+    use_options(&(tc_application_options_t){ .max_form_memory = 10 });
+    route("/", HANDLER(.post = tell_argument));
+    assert_string_equal(
+        ask_with("/", FETCH(.body = tc_str("a=12345678"), .content_type = "application/x-www-form-urlencoded")),
+        "200 12345678");
+    assert_non_null(
+        strstr(ask_with("/", FETCH(.body = tc_str("a=123456789"), .content_type = "application/x-www-form-urlencoded")),
+               "413 "));
+    assert_log("");
+    forget_log();
+}
+
 static void a_request_without_a_body_has_no_files(void **state) {
     (void)state;
     static const char *const methods[] = { "GET", "HEAD", "POST", "DELETE" };
@@ -419,6 +437,7 @@ int main(void) {
         WEB_TEST(nothing_of_a_bad_form_is_given),
         WEB_TEST(a_hundred_parts_are_enough),
         WEB_TEST(too_many_fields_are_a_400_as_of_any_form),
+        WEB_TEST(an_urlencoded_form_beyond_its_limit_is_a_413),
         WEB_TEST(a_request_without_a_body_has_no_files),
         WEB_TEST(a_body_that_is_streamed_is_not_parsed),
         WEB_TEST(before_the_body_is_there_nothing_is_lost),

@@ -125,6 +125,30 @@ static void without_room_the_answer_is_507_and_the_log_says_where(void **state) 
     assert_log("E application: POST / (127.0.0.1): 507: cannot write to /tmp/tornadoc-test-");
 }
 
+static int no_descriptors(const char *path, int flags, mode_t mode) {
+    (void)path, (void)flags, (void)mode;
+    errno = EMFILE;
+    return -1;
+}
+
+static void without_a_descriptor_the_answer_is_503(void **state) {
+    (void)state;
+    route("/", HANDLER(.post = says_body, .body = TC_BODY_SPOOL));
+    tc__file_sys.open = no_descriptors;
+    assert_string_equal(send_bytes(LARGE), page(503, "Service Unavailable", NULL));
+    assert_log("503: cannot make a file in /tmp/tornadoc-test-");
+}
+
+static void all_files_together_have_a_limit(void **state) {
+    (void)state;
+    use_options(&(tc_application_options_t){ .spool_dir = dir, .max_spooled_size = 500000 });
+    route("/", HANDLER(.post = says_body, .body = TC_BODY_SPOOL));
+    assert_string_equal(send_bytes(500000), "200 500000 file same");
+    assert_int_equal(strncmp(send_bytes(500001), "507 ", 4), 0);
+    assert_log("507 POST /");
+    assert_string_equal(send_bytes(500000), "200 500000 file same"); /* what others had is given back */
+}
+
 static void other_failures_are_500(void **state) {
     (void)state;
     route("/", HANDLER(.post = says_body, .body = TC_BODY_SPOOL));
@@ -262,6 +286,8 @@ int main(void) {
         SPOOL_TEST(a_limit_counts_what_goes_to_a_file),
         SPOOL_TEST(what_is_gathered_counts_among_all_bodies),
         SPOOL_TEST(without_room_the_answer_is_507_and_the_log_says_where),
+        SPOOL_TEST(without_a_descriptor_the_answer_is_503),
+        SPOOL_TEST(all_files_together_have_a_limit),
         SPOOL_TEST(other_failures_are_500),
         SPOOL_TEST(the_directory_must_be_there_when_the_application_is_made),
         SPOOL_TEST(without_one_it_is_TMPDIR),
