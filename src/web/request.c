@@ -53,7 +53,7 @@ static void finalize(tc_request_t *req) {
     tc__timer_stop(req->in->loop, &req->timeout);
     tc_application_t *app = req->app;
     tc__arena_run_cleanups(tc__request_arena(req));
-    if (req->body.counted > 0)
+    if (req->body.counted > 0 || req->body.spooled > 0)
         tc__body_free(req);
     tc__server_request_free(req->in); /* and the request with it */
     tc_application_free(app);
