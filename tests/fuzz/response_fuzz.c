@@ -647,12 +647,20 @@ static bool is_named(tc_bytes_t name, const char *text) {
     return tc__bytes_equal_nocase(name, tc_str(text));
 }
 
+/* A name that is set again keeps the letters of the first time. */
+static bool is_same_field(tc_bytes_t a, tc_bytes_t b) {
+    const char *colon = memchr(a.data, ':', a.len);
+    size_t name = colon ? (size_t)(colon - a.data) : 0;
+    return a.len == b.len && tc__bytes_equal_nocase(tc_bytes(a.data, name), tc_bytes(b.data, name)) &&
+           memcmp(a.data + name, b.data + name, a.len - name) == 0;
+}
+
 /* Did the handler set it? */
 static bool is_among(const text_t *fields, tc_bytes_t line) {
     const char *at = fields->data, *stop = at ? at + fields->len : NULL;
     for (const char *newline; at < stop; at = newline + 1) {
         newline = memchr(at, '\n', (size_t)(stop - at));
-        if (tc__bytes_equal(tc_bytes(at, (size_t)(newline - at)), line))
+        if (is_same_field(tc_bytes(at, (size_t)(newline - at)), line))
             return true;
     }
     return false;
