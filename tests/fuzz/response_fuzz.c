@@ -100,15 +100,16 @@ typedef struct {
     size_t len, capacity;
 } text_t;
 
-static void append(text_t *text, const void *data, size_t len) {
-    if (text->len + len > text->capacity) {
-        text->capacity = 2 * (text->len + len);
+static void append(text_t *text, const void *data, size_t len) { /* with a NUL behind it, not counted */
+    if (text->len + len >= text->capacity) {
+        text->capacity = 2 * (text->len + len) + 1;
         text->data = realloc(text->data, text->capacity);
         MUST(text->data != NULL);
     }
     if (len > 0)
         memcpy(text->data + text->len, data, len);
     text->len += len;
+    text->data[text->len] = '\0';
 }
 
 typedef struct {
