@@ -5,7 +5,7 @@
  *     curl localhost:8888/                                             # a form; or open it in a browser
  *     curl -F 'file=@README.md' localhost:8888/upload                  # now it is in uploads/
  *     curl -F 'file=@README.md' localhost:8888/upload                  # 409: nothing is overwritten
- *     curl -F 'file=@LICENSE;filename="../../etc/passwd"' localhost:8888/upload   # the name leads nowhere: uploads/passwd
+ *     curl -F 'file=@LICENSE;filename="../etc/passwd"' localhost:8888/upload   # the name leads to uploads/passwd
  *
  * The form is read while it arrives and written off the loop: two gigabytes take no more memory than two kilobytes. The
  * file is written inside the folder that it will stay in, and gets its name once it is whole.
@@ -43,7 +43,8 @@ int main(void) {
     mkdir("uploads", 0700); /* it may be there already */
     tc_application_t *app = tc_application_new(&(tc_application_options_t){ .spool_dir = "uploads" });
     tc_application_add(app, "/", &(tc_request_handler_t){ .get = index_page }, NULL);
-    tc_application_add(app, "/upload", &(tc_request_handler_t){ .post = upload, .body = TC_BODY_FORM,
-                       .max_body_size = (size_t)4 << 30 }, NULL);
+    tc_application_add(
+        app, "/upload",
+        &(tc_request_handler_t){ .post = upload, .body = TC_BODY_FORM, .max_body_size = (size_t)4 << 30 }, NULL);
     return tc_application_run(app, &(tc_run_options_t){ .port = 8888 });
 }

@@ -146,7 +146,7 @@ static void all_files_together_have_a_limit(void **state) {
     assert_string_equal(send_bytes(500000), "200 500000 file same");
     assert_int_equal(strncmp(send_bytes(500001), "507 ", 4), 0);
     assert_log("507 POST /");
-    settle(tc_test_client_loop(client)); /* a write may still be under way */
+    settle(tc_test_client_loop(client));                             /* a write may still be under way */
     assert_string_equal(send_bytes(500000), "200 500000 file same"); /* what others had is given back */
 }
 
