@@ -4,7 +4,11 @@
 #include <tornadoc/coroutine.h>
 
 /* Not to be inlined, nor to be left by a jump: the debugger is to see them. */
+#ifdef __clang__
+#define OWN_FRAME __attribute__((noinline))
+#else
 #define OWN_FRAME __attribute__((noinline, noclone))
+#endif
 
 static volatile int calls;
 

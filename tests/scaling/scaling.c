@@ -182,6 +182,7 @@ static int quadratic(tc_bytes_t text) {
     for (size_t i = 0; i < text.len; i++)
         for (size_t j = 0; j < i; j++)
             seen += (unsigned char)text.data[j];
+    (void)seen;
     return 0;
 }
 
