@@ -24,7 +24,7 @@
 #include "util/error_internal.h"
 #include "util/log_internal.h"
 
-enum { THREADS_PER_CPU = 5, FILE_THREADS = 4, MOST_THREADS = 4096 };
+enum { THREADS_PER_CPU = 5, MOST_THREADS = 4096 };
 
 struct tc_executor {
     uv_mutex_t mutex; /* guards all below but `refs` */
@@ -300,7 +300,7 @@ static void init_shared_mutex(void) {
 
 static unsigned thread_count_of(tc__shared_t which) {
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-    return which == TC__SHARED_FILES ? FILE_THREADS : (cpus > 0 ? (unsigned)cpus : 1) * THREADS_PER_CPU;
+    return which == TC__SHARED_FILES ? TC__FILE_THREADS : (cpus > 0 ? (unsigned)cpus : 1) * THREADS_PER_CPU;
 }
 
 /* NULL: it could not be made. */

@@ -34,6 +34,7 @@ tc_ioloop_t *tc__future_loop(const tc_future_t *future);
 /* One that has failed already, with words or NULL. NULL: out of memory. */
 tc_future_t *tc__future_failed(tc_ioloop_t *loop, int err, const char *message);
 
+enum { TC__FILE_THREADS = 4 };
 /* As tc_run_in_executor, for a loop that need not be this thread's current one, on threads that do nothing but reading
  * and writing files: never behind a program's blocking work. */
 tc_future_t *tc__run_file_work(tc_ioloop_t *loop, tc_work_fn fn, void *arg, tc_free_fn free_arg);

@@ -543,9 +543,8 @@ static int blocks(void *arg, void **out) {
 static void freed_or_cancelled_before_it_is_written_it_is_not_written_at_all(void **state) {
     uv_sem_t idle;
     uv_sem_init(&idle, 0);
-    long threads = 5 * sysconf(_SC_NPROCESSORS_ONLN);
-    for (long i = 0; i < threads; i++)
-        tc_future_unref(tc_run_in_executor(NULL, blocks, &idle, NULL));
+    for (int i = 0; i < TC__FILE_THREADS; i++)
+        tc_future_unref(tc__run_file_work(*state, blocks, &idle, NULL));
     tc__spool_file_t *file = new_file(state), *other = new_file(state);
     append(file, "text");
     append(other, "text");
@@ -557,7 +556,7 @@ static void freed_or_cancelled_before_it_is_written_it_is_not_written_at_all(voi
     assert_int_equal(wait_for(*state, future), TC_ECANCELED);
     assert_int_equal(flush(state, other), TC_ECANCELED);
     tc__spool_file_free(other);
-    for (long i = 0; i < threads; i++)
+    for (int i = 0; i < TC__FILE_THREADS; i++)
         uv_sem_post(&idle);
     settle(*state);
     uv_sem_destroy(&idle);
