@@ -38,7 +38,7 @@ static void *back(void *value) {
 
 static void count_up(void *value) {
     for (;;)
-        value = back((char *)value + 1);
+        value = back((void *)((uintptr_t)value + 1));
 }
 
 static void values_pass_both_ways(void **state) {

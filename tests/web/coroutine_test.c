@@ -220,7 +220,8 @@ static void a_client_that_leaves_does_not_end_the_handler(void **state) {
     (void)state;
     for (int at = 0; at < 3; at++) {
         route_thrice(0, 0);
-        tc_test_client_disconnect(client, start_up_to(at));
+        int id = start_up_to(at);
+        tc_test_client_disconnect(client, id);
         tc_test_client_advance(client, 30);
         assert_noted_then(at, (char *[]){ "left 1:0 2:0 3:0 finish(-1025)", "left 2:0 3:0 finish(-1025)",
                                           "left 3:0 finish(-1025)" }[at]);
@@ -232,7 +233,8 @@ static void with_cancel_on_close_it_does_and_quietly(void **state) {
     (void)state;
     for (int at = 0; at < 3; at++) {
         route_thrice(TC_CANCEL_ON_CLOSE, 0);
-        tc_test_client_disconnect(client, start_up_to(at));
+        int id = start_up_to(at);
+        tc_test_client_disconnect(client, id);
         tc_test_client_advance(client, 0);
         assert_noted_then(at, (char *[]){ "left 1:-125 finish(-1025)", "left 2:-125 finish(-1025)",
                                           "left 3:-125 finish(-1025)" }[at]);
