@@ -30,6 +30,7 @@
 #include <tornadoc/netutil.h>    /* listening sockets, names and addresses */
 #include <tornadoc/iostream.h>   /* a byte stream on a socket */
 #include <tornadoc/tcpserver.h>  /* a server of streams */
+#include <tornadoc/tls.h>        /* TLS contexts: certificates, keys, whom to trust */
 #include <tornadoc/tcpclient.h>  /* streams to servers */
 #include <tornadoc/testing.h>    /* the whole stack in memory, on a clock of its own */
 #include <tornadoc/util.h>       /* bytes, errors, the allocator */

@@ -46,6 +46,8 @@ static int system_rename_new(const char *from, const char *to) {
 tc__file_sys_t tc__file_sys = {
     .random = system_random,
     .open = system_open,
+    .fstat = fstat,
+    .read = read,
     .pwrite = system_pwrite,
     .fsync = fsync,
     .close = close,
@@ -101,6 +103,53 @@ int tc__file_sync(int fd) {
         result = tc__file_sys.fsync(fd);
     while (result < 0 && errno == EINTR);
     return result < 0 ? -errno : 0;
+}
+
+static int size_of_file(int fd, size_t max, size_t *out) {
+    struct stat status;
+    if (tc__file_sys.fstat(fd, &status) < 0)
+        return -errno;
+    if (S_ISDIR(status.st_mode))
+        return -EISDIR;
+    if (!S_ISREG(status.st_mode))
+        return TC_EINVAL; /* it may have no end */
+    if ((uintmax_t)status.st_size > max)
+        return TC_ETOOBIG;
+    *out = (size_t)status.st_size;
+    return 0;
+}
+
+/* Up to `size` bytes; returns how many there were. */
+static ssize_t read_up_to(int fd, char *out, size_t size) {
+    size_t len = 0;
+    while (len < size) {
+        ssize_t n = tc__file_sys.read(fd, out + len, size - len);
+        if (n == 0)
+            break;
+        if (n < 0 && errno != EINTR)
+            return -errno;
+        len += n > 0 ? (size_t)n : 0;
+    }
+    return (ssize_t)len;
+}
+
+int tc__file_read(const char *path, size_t max, tc_bytes_t *out) {
+    int fd = open_retrying(path, O_RDONLY | O_NONBLOCK); /* a pipe without a writer would never open */
+    if (fd < 0)
+        return fd;
+    size_t size = 0;
+    int err = size_of_file(fd, max, &size);
+    char *data = err == 0 ? tc__malloc(size) : NULL;
+    if (err == 0 && !data)
+        err = TC_ENOMEM;
+    ssize_t len = err == 0 ? read_up_to(fd, data, size) : err;
+    tc__file_close(fd);
+    if (len < 0) {
+        tc__free(data);
+        return (int)len;
+    }
+    *out = tc_bytes(data, (size_t)len);
+    return 0;
 }
 
 /* The system, the file system, or a filter of system calls does not know that way of renaming. */

@@ -3,6 +3,7 @@
 #ifndef TC_UTIL_FILE_CALLS_INTERNAL_H
 #define TC_UTIL_FILE_CALLS_INTERNAL_H
 
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include <tornadoc/util.h>
@@ -11,6 +12,8 @@
 typedef struct {
     int (*random)(void *data, size_t len);
     int (*open)(const char *path, int flags, mode_t mode);
+    int (*fstat)(int fd, struct stat *out);
+    ssize_t (*read)(int fd, void *data, size_t len);
     ssize_t (*pwrite)(int fd, const void *data, size_t len, uint64_t at);
     int (*fsync)(int fd);
     int (*close)(int fd);
@@ -29,6 +32,8 @@ enum { TC__UNIQUE_NAME = 48 };
 int tc__file_create(const char *dir, char *path);
 /* All of the bytes, from the offset `at` on. The descriptor's own offset stays. */
 int tc__file_write(int fd, tc_bytes_t bytes, uint64_t at);
+/* A whole regular file, in one block to be freed; beyond `max` bytes TC_ETOOBIG. */
+int tc__file_read(const char *path, size_t max, tc_bytes_t *out);
 int tc__file_open(const char *path); /* to read and write what is there, not by a link */
 int tc__file_close(int fd);          /* closed either way; a failure is that of a write before, on some file systems */
 int tc__file_sync(int fd);

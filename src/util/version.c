@@ -13,7 +13,7 @@ static const struct {
     const char *name;
     bool present;
 } features[] = {
-    { "regex", true }, { "json", true }, { "tls", false }, { "coroutines", HAS_COROUTINES }, { "http2", false },
+    { "regex", true }, { "json", true }, { "tls", true }, { "coroutines", HAS_COROUTINES }, { "http2", false },
 };
 
 const char *tornadoc_version(void) {
