@@ -1,12 +1,7 @@
 /* wire.c - see wire.h. */
 #include "support/wire.h"
 
-#include <arpa/inet.h>
 #include <ctype.h>
-#include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -14,16 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
 #include <tornadoc/log.h>
 
 #include "async/ioloop_internal.h"
-
-enum { PATIENCE_MS = 3000 };
 
 static struct {
     tc_ioloop_t *loop;
@@ -32,82 +23,6 @@ static struct {
     size_t tries;
     char last_error[512];
 } wire;
-
-/* ---- The client ---- */
-
-void wire_connect(wire_client_t *client, int port) {
-    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
-    int one = 1;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    memset(client, 0, sizeof(*client));
-    client->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_true(client->fd >= 0);
-    assert_int_equal(connect(client->fd, (struct sockaddr *)&address, sizeof(address)), 0);
-    assert_int_equal(setsockopt(client->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)), 0);
-}
-
-void wire_disconnect(wire_client_t *client) {
-    struct linger linger = { 1, 0 };
-    setsockopt(client->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
-    close(client->fd);
-    free(client->in);
-    client->in = NULL;
-}
-
-static void receive(wire_client_t *client) {
-    while (!client->eof && !client->reset) {
-        if (client->in_capacity < client->in_len + 65536 + 1) {
-            client->in_capacity = client->in_capacity * 2 + 65536 + 1;
-            client->in = realloc(client->in, client->in_capacity);
-            assert_non_null(client->in);
-        }
-        ssize_t n = recv(client->fd, client->in + client->in_len, 65536, MSG_DONTWAIT);
-        if (n < 0 && (errno == EAGAIN || errno == EINTR))
-            break;
-        client->eof = n == 0;
-        client->reset = n < 0;
-        client->in_len += n > 0 ? (size_t)n : 0;
-    }
-    client->in[client->in_len] = '\0';
-}
-
-void wire_turn(wire_client_t *client, tc_ioloop_t *loop) {
-    for (int i = 0; i < 3; i++)
-        tc__ioloop_turn(loop, false);
-    if (!client->eof && !client->reset)
-        receive(client);
-}
-
-bool wire_wait_at_most(wire_client_t *client, tc_ioloop_t *loop, int ms) {
-    size_t before = client->in_len;
-    bool ended = client->eof || client->reset;
-    wire_turn(client, loop);
-    if (client->in_len > before || client->eof || client->reset)
-        return !ended || client->in_len > before;
-    struct pollfd fds[] = { { .fd = client->fd, .events = POLLIN },
-                            { .fd = uv_backend_fd(loop->uv), .events = POLLIN } };
-    int timeout = uv_backend_timeout(loop->uv);
-    if (timeout < 0 || timeout > ms)
-        timeout = ms;
-    int ready = poll(fds, 2, timeout);
-    wire_turn(client, loop);
-    return ready > 0 || timeout < ms;
-}
-
-bool wire_wait(wire_client_t *client, tc_ioloop_t *loop) {
-    return wire_wait_at_most(client, loop, PATIENCE_MS);
-}
-
-void wire_send(wire_client_t *client, tc_ioloop_t *loop, const char *data, size_t len) {
-    while (len > 0 && !client->refused && !client->eof && !client->reset) {
-        ssize_t n = send(client->fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (n < 0 && errno != EAGAIN)
-            client->refused = true;
-        data += n > 0 ? n : 0;
-        len -= n > 0 ? (size_t)n : 0;
-        wire_turn(client, loop);
-    }
-}
 
 /* ---- What came back ---- */
 

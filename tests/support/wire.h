@@ -59,11 +59,15 @@ tc_application_t *wire_application(void);
 
 typedef struct {
     int fd;
-    char *in; /* all that came, NUL behind it */
+    struct ssl_st *ssl; /* NULL: in the clear */
+    char *in;           /* all that came, NUL behind it */
     size_t in_len, in_capacity;
     bool eof, reset; /* of the server's side */
     bool refused;    /* the server takes no more */
 } wire_client_t;
+
+/* From now on clients speak this version of TLS (TLS1_3_VERSION), and take any certificate; 0: in the clear. */
+void wire_use_tls(int version);
 
 void wire_connect(wire_client_t *client, int port);
 /* Send all; the loop turns meanwhile, and what comes is read. Ends early if the server takes no more. */
