@@ -122,13 +122,14 @@ typedef struct {
                                    the application lives */
     void *log_data;
     size_t max_arguments;     /**< form and query fields of a request; default 1,000; beyond it 400 */
-    size_t max_buffered_size; /**< of all request bodies held in memory at once; default 1 GiB; beyond it 503 */
+    size_t max_buffered_size; /**< of all request bodies held in memory at once; default 1 GiB; beyond it 503, to those
+                                   first that still arrive and come slowest for what they hold */
     /** Where TC_BODY_SPOOL and TC_BODY_FORM put their files; default TMPDIR, or /tmp. A directory that others may write
      *  to needs the sticky bit. It must exist when the application is made (copied, as an absolute path); whether files
      *  can be made there is found out by the first. */
     const char *spool_dir;
     uint64_t max_spooled_size; /**< of all request bodies in files at once, kept ones until their request ends; default
-                                    10 GiB; beyond it 507 */
+                                    10 GiB; beyond it 507, to the same */
     size_t max_form_memory; /**< of a form: all of an urlencoded one; of TC_BODY_FORM fields, names, and parts kept in
                                memory; default 10 MiB; beyond it 413 */
     size_t max_parts;       /**< of a multipart form; default 100; beyond it 400 */

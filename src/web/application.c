@@ -403,8 +403,6 @@ static int apply_options(tc_application_t *app, const tc_application_options_t *
     app->routers = root;
     app->max_arguments = 1000;
     app->max_json = (size_t)2 * 1024 * 1024;
-    app->max_buffered = (size_t)1024 * 1024 * 1024;
-    app->max_spooled = (uint64_t)10 * 1024 * 1024 * 1024;
     app->max_form_memory = (size_t)10 * 1024 * 1024;
     TC_TRY(choose_spool_dir(app, options ? options->spool_dir : NULL));
     if (!options)
@@ -418,9 +416,9 @@ static int apply_options(tc_application_t *app, const tc_application_options_t *
     if (options->max_arguments)
         app->max_arguments = options->max_arguments;
     if (options->max_buffered_size)
-        app->max_buffered = options->max_buffered_size;
+        app->buffered.limit = options->max_buffered_size;
     if (options->max_spooled_size)
-        app->max_spooled = options->max_spooled_size;
+        app->spooled.limit = options->max_spooled_size;
     if (options->max_form_memory)
         app->max_form_memory = options->max_form_memory;
     app->max_parts = options->max_parts;
@@ -432,6 +430,11 @@ static int apply_options(tc_application_t *app, const tc_application_options_t *
     TC_TRY(check_handler("tc_application_options_t: base", options->base));
     root->bases[root->base_count++] = *options->base;
     return 0;
+}
+
+static int init_holders(tc_application_t *app) {
+    TC_TRY(tc__holders_init(&app->buffered, (uint64_t)1 << 30, 503, "in memory"));
+    return tc__holders_init(&app->spooled, (uint64_t)10 << 30, 507, "in files");
 }
 
 static tc__endpoint_t *make_not_found(const tc_router_t *root) {
@@ -454,7 +457,7 @@ tc_application_t *tc_application_new(const tc_application_options_t *options) {
         return NULL;
     atomic_init(&app->refs, 1);
     tc__log_set_request_sink(tc__request_choose_log);
-    if (tc__routes_new(&app->routes) == 0)
+    if (init_holders(app) == 0 && tc__routes_new(&app->routes) == 0)
         keep_error(app, apply_options(app, options));
     if (app->routers)
         app->not_found = make_not_found(app->routers);
@@ -492,6 +495,8 @@ void tc_application_free(tc_application_t *app) {
     }
     tc__free(app->error_detail);
     tc__free(app->spool_dir);
+    tc__holders_deinit(&app->buffered);
+    tc__holders_deinit(&app->spooled);
     tc__free(app);
 }
 

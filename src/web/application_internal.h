@@ -10,6 +10,7 @@
 
 #include "http/exchange_internal.h"
 #include "util/log_internal.h"
+#include "web/body_holders_internal.h"
 #include "web/router_internal.h"
 
 enum { TC__MAX_GROUPS = 8 }; /* bases above a handler, the application's included */
@@ -37,13 +38,10 @@ struct tc_application {
     tc_log_cb log;
     void *log_data;
     size_t max_arguments, max_json;
-    size_t max_buffered;
-    uint64_t max_spooled;
     char *spool_dir;
     size_t max_form_memory;
     size_t max_parts, max_part_header_size; /* 0: the parser's own */
-    _Atomic uint64_t spooled;               /* bytes of request bodies in files, likewise */
-    _Atomic size_t buffered;                /* bytes of request bodies on the heap, of all threads */
+    tc__holders_t buffered, spooled;        /* bytes of request bodies on the heap, and in files */
     int error;                              /* the first failure */
     char *error_detail;
     struct tc__owned *owned; /* newest first */

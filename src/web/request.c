@@ -53,7 +53,7 @@ static void finalize(tc_request_t *req) {
     tc__timer_stop(req->in->loop, &req->timeout);
     tc_application_t *app = req->app;
     tc__arena_run_cleanups(tc__request_arena(req));
-    if (req->body.counted > 0 || req->body.spooled > 0)
+    if (req->body.in_memory)
         tc__body_free(req);
     tc__server_request_free(req->in); /* and the request with it */
     tc_application_free(app);
@@ -76,6 +76,7 @@ void tc__request_leave(tc_request_t *req) {
 void tc__request_set_finished(tc_request_t *req) {
     req->finished = true;
     req->detached = false;
+    tc__body_arrived(&req->body);
     tc__timer_stop(req->in->loop, &req->timeout);
     tc__request_tell_token(req);
 }
@@ -333,6 +334,17 @@ void tc__request_continue(tc_request_t *req) {
     tc__request_leave(req);
 }
 
+void tc__request_give_up_body(tc_request_t *req, const tc__holders_t *holders) {
+    if (!req->exchange || req->input_complete || req->finished)
+        return;
+    tc__request_enter(req);
+    tc__request_cancel_thens(req);
+    req->detached = false;
+    const char *why = tc_sprintf(req, "too many bodies are %s, and this one comes slowest", holders->what);
+    tc__request_refuse(req, holders->status, why);
+    tc__request_leave(req);
+}
+
 /* ---- What the connection tells ---- */
 
 static int on_headers_received(void *self, tc__server_request_t *in) {
@@ -372,6 +384,7 @@ static void on_input_finish(void *self) {
     tc_request_t *req = self;
     tc__request_enter(req);
     req->input_complete = true;
+    tc__body_arrived(&req->body);
     if (req->method && !req->finished) {
         req->step = TC__STEP_DONE;
         bool in_coroutine = req->endpoint->handler.flags & TC_COROUTINE;
@@ -439,6 +452,7 @@ static void on_close(void *self, int err) {
         req->end_err = err;
     tc__request_wake_drained(req, TC_ECLOSED);
     if (err < 0) {
+        tc__body_arrived(&req->body);
         tell_client_left(req);
         tc__request_drop_output(req);
     }

@@ -19,19 +19,39 @@
 
 /* ---- What all bodies together may take ---- */
 
-int tc__body_charge(tc_request_t *req, size_t size) {
-    tc_application_t *app = req->app;
-    size_t before = atomic_fetch_add(&app->buffered, size);
-    req->body.counted += size;
-    if (size == 0 || (before <= app->max_buffered && size <= app->max_buffered - before))
+static int charge(tc_request_t *req, tc__holder_t **holder, tc__holders_t *holders, size_t size) {
+    if (size == 0)
         return 0;
-    tc__body_discharge(req, size);
-    return tc_http_error(req, 503, "too many bodies are in memory");
+    if (!*holder && !(*holder = tc__holder_new(holders, req)))
+        return TC_ENOMEM;
+    return tc__holder_take(*holder, size);
+}
+
+int tc__body_charge(tc_request_t *req, size_t size) {
+    return charge(req, &req->body.in_memory, &req->app->buffered, size);
 }
 
 void tc__body_discharge(tc_request_t *req, size_t size) {
-    atomic_fetch_sub(&req->app->buffered, size);
-    req->body.counted -= size;
+    if (size > 0)
+        tc__holder_give_back(req->body.in_memory, size);
+}
+
+int tc__body_charge_files(tc_request_t *req, size_t size) {
+    return charge(req, &req->body.in_files, &req->app->spooled, size);
+}
+
+void tc__body_set_arriving(tc__body_t *body, bool arriving) {
+    if (body->in_memory)
+        tc__holder_set_arriving(body->in_memory, arriving);
+    if (body->in_files)
+        tc__holder_set_arriving(body->in_files, arriving);
+}
+
+static void note_progress(tc__body_t *body, size_t len) {
+    if (body->in_memory)
+        tc__holder_progress(body->in_memory, len);
+    if (body->in_files)
+        tc__holder_progress(body->in_files, len);
 }
 
 /* ---- Stores ---- */
@@ -158,6 +178,7 @@ static int keep(tc_request_t *req) {
 }
 
 int tc__body_receive(tc_request_t *req, tc_bytes_t chunk) {
+    note_progress(&req->body, chunk.len);
     *lent(&req->body) = chunk;
     if (lends_chunks(&req->body))
         TC_TRY(keep(req));
@@ -178,6 +199,7 @@ int tc__body_go_on(tc_request_t *req) {
     }
     int outcome = body->mode->take(req, &body->piece);
     body->paused = outcome == TC_DETACH;
+    tc__body_set_arriving(body, !body->paused && !req->input_complete && !req->finished);
     return outcome;
 }
 
@@ -212,6 +234,6 @@ void tc__body_free(tc_request_t *req) {
     drop_decoder(req);
     tc__body_drop(req, &req->body.kept);
     tc__body_drop(req, &req->body.whole);
-    tc__body_discharge(req, req->body.counted);
-    atomic_fetch_sub(&req->app->spooled, req->body.spooled);
+    tc__holder_free(req->body.in_memory);
+    tc__holder_free(req->body.in_files);
 }

@@ -7,6 +7,7 @@
 
 #include <tornadoc/web.h>
 
+#include "web/body_holders_internal.h"
 #include "web/request_decoder_internal.h"
 
 /* What a body's bytes go to. Both functions return an outcome, as a handler's callbacks do. */
@@ -33,14 +34,14 @@ typedef struct {
 typedef struct {
     const tc__body_mode_t *mode; /* from tc__body_begin on */
     tc__decoder_t *decoder;      /* NULL: the mode gets what the connection gives */
-    tc_bytes_t piece;       /* what the mode has not taken yet; borrowed from the connection or the decoder, or kept */
-    tc__body_store_t kept;  /* what the connection lent */
-    tc__body_store_t whole; /* of a mode that buffers: tc_body */
-    uint64_t spooled;       /* bytes of its files, as long as it lives */
-    size_t counted;         /* bytes of both that are on the heap, and what else is charged */
-    bool paused;            /* the mode said TC_DETACH */
-    bool coding_refused;    /* by a 415 */
-    void *state;            /* the mode's own */
+    tc_bytes_t piece;        /* what the mode has not taken yet; borrowed from the connection or the decoder, or kept */
+    tc__body_store_t kept;   /* what the connection lent */
+    tc__body_store_t whole;  /* of a mode that buffers: tc_body */
+    tc__holder_t *in_memory; /* holds those of both that are on the heap, and what else is charged; NULL: never any */
+    tc__holder_t *in_files;  /* likewise; only with the other */
+    bool paused;             /* the mode said TC_DETACH */
+    bool coding_refused;     /* by a 415 */
+    void *state;             /* the mode's own */
 } tc__body_t;
 
 extern const tc__body_mode_t tc__body_buffer, tc__body_spool;      /* request_spool.c */
@@ -74,8 +75,17 @@ int tc__body_store(tc_request_t *req, tc__body_store_t *store, tc_bytes_t bytes,
 
 void tc__body_drop(tc_request_t *req, tc__body_store_t *store); /* what it holds is not needed any more */
 
-/* Count memory of other kinds as that of a body, until it is discharged or the request ends. 0 or 503. */
+/* May what it holds be given up for others: is it the client who is waited for? */
+void tc__body_set_arriving(tc__body_t *body, bool arriving);
+static inline void tc__body_arrived(tc__body_t *body) {
+    if (body->in_memory)
+        tc__body_set_arriving(body, false);
+}
+
+/* Count memory of other kinds as that of a body, until it is discharged or the request ends. 0, TC_ENOMEM, or 503. */
 int tc__body_charge(tc_request_t *req, size_t size);
 void tc__body_discharge(tc_request_t *req, size_t size);
+/* Count bytes in its files, until the request ends. 0, TC_ENOMEM, or 507. */
+int tc__body_charge_files(tc_request_t *req, size_t size);
 
 #endif

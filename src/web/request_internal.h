@@ -133,6 +133,8 @@ void tc__request_release(tc_request_t *req);
 void tc__request_outcome(tc_request_t *req, int outcome);
 /* The next turn of the loop, which its body waited for. */
 void tc__request_continue(tc_request_t *req);
+/* Its body, which still arrives, holds what others need: it is refused. */
+void tc__request_give_up_body(tc_request_t *req, const tc__holders_t *holders);
 /* The answer is complete or given up: outcomes are ignored from now on. */
 void tc__request_set_finished(tc_request_t *req);
 /* Words for a failure that is about to become the outcome; "": none. */

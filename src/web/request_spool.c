@@ -25,10 +25,7 @@ tc__spool_file_t *tc__request_new_spool(tc_request_t *req) {
 }
 
 int tc__request_spool(tc_request_t *req, tc__spool_file_t *file, tc_bytes_t bytes) {
-    uint64_t before = atomic_fetch_add(&req->app->spooled, bytes.len);
-    req->body.spooled += bytes.len;
-    if (before > req->app->max_spooled || bytes.len > req->app->max_spooled - before)
-        return tc_http_error(req, 507, "too many bodies are in files");
+    TC_TRY(tc__body_charge_files(req, bytes.len));
     return tc__spool_file_append(file, bytes);
 }
 

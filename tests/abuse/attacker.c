@@ -79,6 +79,7 @@ static void make_plan(plan_t *plan) {
     plan->parts[2].len = plan->parts[2].total = tail_len;
     plan->pace = attack->pace;
     plan->pace_ms = attack->pace_ms;
+    plan->before_pace = attack->before_pace;
     plan->reading = attack->reading;
     plan->ending = attack->ending;
     plan->sends_at_most = FOREVER;
@@ -112,7 +113,7 @@ static size_t next_piece(const connection_t *connection, const char **out) {
             len = plan->parts[i].total - at;
         if (len > plan->sends_at_most - connection->sent)
             len = plan->sends_at_most - connection->sent;
-        if (plan->pace && len > plan->pace)
+        if (plan->pace && len > plan->pace && connection->sent >= plan->before_pace)
             len = plan->pace;
         *out = plan->parts[i].data + offset;
         return (size_t)len;

@@ -28,6 +28,7 @@ typedef struct {
     } parts[3];
     size_t pace; /* bytes of one send; 0: as many as go */
     unsigned pace_ms;
+    uint64_t before_pace; /* so many bytes are sent 64 KiB at a time */
     reading_t reading;
     ending_t ending;
     uint64_t sends_at_most;  /* then it ends */
@@ -45,6 +46,7 @@ typedef struct {
     const char *tail;
     size_t pace;
     unsigned pace_ms;
+    uint64_t before_pace;
     reading_t reading;
     ending_t ending;
     void (*make)(plan_t *plan, uint64_t n); /* changes the plan of the nth connection */

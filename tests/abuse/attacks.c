@@ -276,6 +276,8 @@ const attack_t attacks[] = {
       .pace_ms = 20, .answers = "408" },
     { "slow bodies, streamed", 500, 2, .head = POST("/stream", "text/plain"), .filler = "x", .times = 1000000,
       .pace = 1, .pace_ms = 20, .answers = "408" },
+    { "large bodies that trickle in the end", 8, 12, .head = POST("/", "text/plain"), .filler = "xxxxxxxxxxxxxxxx",
+      .times = 262144, .pace = 150, .pace_ms = 100, .before_pace = 4000000, .answers = "503" },
     { "slow chunks", 500, 2, .head = CHUNKED("/stream"), .filler = "1\r\nx\r\n", .times = FOREVER, .pace = 1,
       .pace_ms = 20, .answers = "408" },
     { "slow readers of an endless answer", 500, 2, .head = GET("/endless"), .pace_ms = 20, .reading = READ_SLOWLY },

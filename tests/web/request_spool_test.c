@@ -115,6 +115,28 @@ static void what_is_gathered_counts_among_all_bodies(void **state) {
     assert_log("503 POST /");
 }
 
+static void files_are_given_up_for_those_of_faster_clients(void **state) {
+    (void)state;
+    raw_t slow, fast;
+    use_options(&(tc_application_options_t){ .spool_dir = dir, .max_spooled_size = 400000 });
+    route("/", HANDLER(.post = says_body, .body = TC_BODY_SPOOL));
+    raw_open(&slow, NULL);
+    send_chunked(&slow, 300000);
+    settle(slow.loop);
+    fast = (raw_t){ .loop = slow.loop, .server = slow.server };
+    raw_connect(&fast);
+    send_chunked(&fast, 300000);
+    settle(slow.loop);
+    raw_send(&fast, "0\r\n\r\n");
+    settle(slow.loop);
+    assert_non_null(strstr(raw_text(&slow), " 507 "));
+    assert_log("507 POST / (127.0.0.1): too many bodies are in files, and this one comes slowest");
+    assert_non_null(strstr(raw_text(&fast), "300000 file same"));
+    tc_iostream_close(fast.stream);
+    free(fast.text);
+    raw_close(&slow);
+}
+
 /* ---- Failures ---- */
 
 static void without_room_the_answer_is_507_and_the_log_says_where(void **state) {
@@ -286,6 +308,7 @@ int main(void) {
         SPOOL_TEST(a_client_that_leaves_leaves_no_file),
         SPOOL_TEST(a_limit_counts_what_goes_to_a_file),
         SPOOL_TEST(what_is_gathered_counts_among_all_bodies),
+        SPOOL_TEST(files_are_given_up_for_those_of_faster_clients),
         SPOOL_TEST(without_room_the_answer_is_507_and_the_log_says_where),
         SPOOL_TEST(without_a_descriptor_the_answer_is_503),
         SPOOL_TEST(all_files_together_have_a_limit),
