@@ -83,8 +83,9 @@ TC_EXTERN void tc_future_set_cancel_callback(tc_future_t *future, tc_future_cb c
 /** Done in `ms`. (gen.sleep) */
 TC_EXTERN tc_future_t *tc_sleep(tc_ioloop_t *loop, uint64_t ms);
 
-/** `future`'s outcome, or TC_ETIMEDOUT after `ms`; the inner future is not cancelled by that, and goes on: an executor
- *  job in it needs an argument of its own, with a `free_arg`. Steals `future`. */
+/** `future`'s outcome, or TC_ETIMEDOUT after `ms`. Steals `future`, and lets go of it then: what its producer has to do
+ *  goes on (an executor job needs an argument of its own, with a `free_arg`), what is done for the future alone ends (a
+ *  read of a stream, the wait for a lock or a queue). Keep a reference to go on with it yourself. */
 TC_EXTERN tc_future_t *tc_with_timeout(tc_future_t *future, uint64_t ms);
 
 /** Done when every callback that is queued now has run. (gen.moment) */

@@ -4,7 +4,11 @@
  * Timer and future are one piece of memory, so a sleep whose last reference goes takes its timer with it.
  *
  * tc_with_timeout waits for the inner future with a reference of its own. If the time is up first, it lets go of it and
- * no more: the inner future goes on, a late failure is logged by whoever frees it, a late value freed with it.
+ * no more: the inner future goes on if its producer has a reference, a late failure is logged by whoever frees it, a
+ * late value freed with it.
+ *
+ * An outcome of the inner future that is there already wins, over the time and over a cancel, though the waiter has not
+ * run yet: a line that was read, or an item of a queue, would be lost.
  */
 #include "async/future_private.h"
 #include "async/ioloop_private.h"
@@ -52,14 +56,26 @@ tc_future_t *tc_sleep(tc_ioloop_t *loop, uint64_t ms) {
     return timed ? &timed->future : NULL;
 }
 
-/* A result that is there already wins, though its waiter has not run yet. */
-static void on_too_late(tc__timer_t *timer) {
-    timed_future_t *timed = tc__container_of(timer, timed_future_t, timer);
+static void follow_or_fail(timed_future_t *timed, int err) {
     tc_future_t *inner = timed->waiter.future;
-    if (inner->state != TC_PENDING)
+    if (inner && inner->state != TC_PENDING)
         tc__future_follow(&timed->future, tc_future_ref(inner));
     else
-        tc_future_set_error(&timed->future, TC_ETIMEDOUT, NULL);
+        tc_future_set_error(&timed->future, err, NULL);
+}
+
+static void on_too_late(tc__timer_t *timer) {
+    follow_or_fail(tc__container_of(timer, timed_future_t, timer), TC_ETIMEDOUT);
+}
+
+static void on_timed_cancel(tc_future_t *future, void *user_data) {
+    (void)user_data;
+    timed_future_t *timed = tc__container_of(future, timed_future_t, future);
+    tc_future_t *inner = timed->waiter.future;
+    if (inner && inner->refs == 1 && inner->state == TC_PENDING) /* nobody else has it */
+        tc_future_cancel(inner);
+    if (future->state == TC_PENDING)
+        follow_or_fail(timed, TC_ECANCELED);
 }
 
 static void on_inner(tc__waiter_t *waiter, tc_future_t *inner) {
@@ -79,6 +95,7 @@ tc_future_t *tc_with_timeout(tc_future_t *future, uint64_t ms) {
     if (timed) {
         timed->waiter.fn = on_inner;
         timed->future.on_await = on_await;
+        tc_future_set_cancel_callback(&timed->future, on_timed_cancel, NULL);
         tc__future_wait(future, &timed->waiter);
     }
     tc_future_unref(future);

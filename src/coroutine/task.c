@@ -211,14 +211,14 @@ int tc_wait(tc_future_t *future) {
 int tc_await(tc_future_t *future, void *out) {
     void *result = NULL;
     int status = tc_wait(future);
-    if (status == TC_ECANCELED && future->state == TC_DONE && future->refs == 1)
+    if (future && future->refs == 1 && future->state == TC_PENDING)
+        tc_future_cancel(future);
+    if (status == TC_ECANCELED && future->refs == 1 && tc_future_state(future) == TC_DONE)
         status = 0; /* it came between the cancel and now, and with the future it would go */
     if (status == 0 && out)
         result = tc_future_take(future);
     if (out)
         memcpy(out, &result, sizeof result); /* whatever type of pointer it is */
-    if (future && future->refs == 1 && future->state == TC_PENDING)
-        tc_future_cancel(future);
     tc_future_unref(future);
     return status;
 }

@@ -490,6 +490,27 @@ static void dropping_the_outer_one_drops_the_interest_too(void **state) {
     assert_int_equal(tc_future_state(future), TC_PENDING);
 }
 
+static void a_result_that_is_there_wins_over_a_cancel(void **state) {
+    (void)state;
+    tc_future_t *outer = tc_with_timeout(tc_with_timeout(tc_future_ref(future), 60), 50);
+    tc_future_set_result(future, "just in time", NULL); /* nobody was told yet */
+    tc_future_cancel(outer);
+    assert_int_equal(tc_future_state(outer), TC_DONE);
+    assert_string_equal(tc_future_result(outer), "just in time");
+    tc_future_unref(outer);
+}
+
+static void cancelling_asks_the_inner_one_to_stop_if_nobody_else_has_it(void **state) {
+    (void)state;
+    tc_future_t *inner = tc_future_new(loop);
+    tc_future_set_cancel_callback(inner, note_cancel, "cancelled");
+    tc_future_t *outer = tc_with_timeout(tc_with_timeout(inner, 60), 50);
+    tc_future_cancel(outer);
+    assert_int_equal(tc_future_state(outer), TC_CANCELLED);
+    assert_string_equal(noted(), "cancelled");
+    tc_future_unref(outer);
+}
+
 static void a_timeout_for_ever_just_waits(void **state) {
     (void)state;
     tc_future_t *outer = tc_with_timeout(tc_future_ref(future), TC_FOREVER);
@@ -610,6 +631,8 @@ int main(void) {
         TEST_FUTURE(a_result_of_the_same_turn_wins_over_the_timeout),
         TEST_FUTURE(cancelling_the_outer_one_drops_the_interest),
         TEST_FUTURE(dropping_the_outer_one_drops_the_interest_too),
+        TEST_FUTURE(a_result_that_is_there_wins_over_a_cancel),
+        TEST_FUTURE(cancelling_asks_the_inner_one_to_stop_if_nobody_else_has_it),
         TEST_FUTURE(a_timeout_for_ever_just_waits),
         TEST_FUTURE(timeouts_around_timeouts_pass_the_result_through),
         TEST_FUTURE(with_the_loop_pending_futures_are_cancelled_and_those_who_wait_are_told),
