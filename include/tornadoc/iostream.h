@@ -139,13 +139,22 @@ TC_EXTERN int tc_iostream_set_nodelay(tc_iostream_t *stream, bool on);
 
 /* ---- The same as futures -------------------------------------------------------------------------------------- */
 
-/** A read's result is a copy of the bytes: see tc_iostream_bytes. Freed with the future unless it was taken. */
+/*
+ * A read's result is a copy of the bytes: see tc_iostream_bytes. Freed with the future unless it was taken.
+ *
+ * To cancel a read's future, or to drop it while it pends (as tc_with_timeout does when the time is up), withdraws the
+ * read at once: another may begin, and finds every byte that has come. A write is not withdrawn: whatever becomes of
+ * its future, the bytes go out.
+ */
 TC_EXTERN tc_future_t *tc_iostream_read_until_future(tc_iostream_t *stream, tc_bytes_t delimiter, size_t max_bytes);
 TC_EXTERN tc_future_t *tc_iostream_read_bytes_future(tc_iostream_t *stream, size_t len, bool partial);
+/** The bytes of the result are those in `buffer`, which must live as long as the future pends: a local of the coroutine
+ *  that awaits it does. `len` is at most the stream's max_buffer_size. */
+TC_EXTERN tc_future_t *tc_iostream_read_into_future(tc_iostream_t *stream, void *buffer, size_t len, bool partial);
 TC_EXTERN tc_future_t *tc_iostream_read_until_close_future(tc_iostream_t *stream);
 TC_EXTERN tc_future_t *tc_iostream_write_future(tc_iostream_t *stream, tc_bytes_t data);
 
-/** The bytes of a read's future: `tc_iostream_bytes(tc_future_result(future))`, NUL behind them. */
+/** The bytes of a read's future: `tc_iostream_bytes(tc_future_result(future))`; a copy has a NUL behind it. */
 TC_EXTERN tc_bytes_t tc_iostream_bytes(const void *result);
 /** Free a taken result of a read's future. */
 TC_EXTERN void tc_iostream_bytes_free(void *result);

@@ -216,8 +216,9 @@ static void orphan(tc_iostream_t *stream) {
         finish(stream);
         tc_iostream_unref(stream);
     }
-    if (!tc__list_empty(&stream->soon.node)) {
+    if (!tc__list_empty(&stream->soon.node)) { /* and another */
         tc__soon_cancel(&stream->soon);
+        tc__read_cancel(stream);
         tc_iostream_unref(stream);
     }
     stream->loop = NULL;

@@ -9,12 +9,16 @@
  *   start --> what is in the buffer will do: completed from the ready queue
  *         --> else it waits for bytes:       completed by tc__read_arrived
  *   closing --> tc__read_fail: completed if the buffer does, else failed
+ *   its future cancelled, or dropped --> withdraw: as if it had never been asked for
+ *
+ * An operation does not hold its future, so that whoever has the last reference can end it. Until the future is done,
+ * no byte leaves the stream: what the operation has gathered is for the next one.
  */
 #include "net/iostream_struct_internal.h"
 
-#include <assert.h>
 #include <errno.h>
 
+#include "async/future_private.h"
 #include "util/error_internal.h"
 
 enum { READ_INTO_MOST = 256 * 1024 }; /* bytes of one recv into the caller's memory */
@@ -22,9 +26,23 @@ enum { READ_INTO_MOST = 256 * 1024 }; /* bytes of one recv into the caller's mem
 /* ---- Completing ---- */
 
 typedef struct {
+    const char *data; /* `copy`, or the caller's own memory */
     size_t len;
-    char data[];
+    char copy[];
 } result_t;
+
+static result_t *new_result(tc_bytes_t bytes, bool copied) {
+    result_t *result = tc__malloc(sizeof(*result) + (copied ? bytes.len + 1 : 0));
+    if (!result)
+        return NULL;
+    result->data = copied ? result->copy : bytes.data;
+    result->len = bytes.len;
+    if (copied && bytes.len > 0)
+        memcpy(result->copy, bytes.data, bytes.len);
+    if (copied)
+        result->copy[bytes.len] = '\0';
+    return result;
+}
 
 tc_bytes_t tc_iostream_bytes(const void *result) {
     const result_t *bytes = result;
@@ -35,20 +53,6 @@ void tc_iostream_bytes_free(void *result) {
     tc__free(result);
 }
 
-static void complete_future(tc_future_t *future, int err, tc_bytes_t data) {
-    result_t *result = err < 0 ? NULL : tc__malloc(sizeof(*result) + data.len + 1);
-    if (result) {
-        result->len = data.len;
-        if (data.len > 0)
-            memcpy(result->data, data.data, data.len);
-        result->data[data.len] = '\0';
-        tc_future_set_result(future, result, tc_iostream_bytes_free);
-    } else {
-        tc_future_set_error(future, err < 0 ? err : TC_ENOMEM, NULL);
-    }
-    tc__future_let_go(future);
-}
-
 static void rest(tc_iostream_t *stream) {
     stream->paused = !stream->ahead && !tc__read_pending(stream);
 }
@@ -57,13 +61,31 @@ static void rest(tc_iostream_t *stream) {
 static void complete(tc_iostream_t *stream, int err, tc_bytes_t data) {
     tc__stream_ops_t *ops = stream->ops;
     tc_future_t *future = ops->read_future;
+    result_t *result = ops->result;
     ops->kind = TC__READ_NONE;
     ops->read_future = NULL;
+    ops->result = NULL;
     rest(stream);
-    if (future)
-        complete_future(future, err, data);
-    else
+    if (!future) {
         ops->read_cb(stream, err, data, ops->read_data);
+    } else if (err < 0) {
+        tc__free(result);
+        tc_future_set_error(future, err, NULL);
+    } else {
+        result->len = data.len;
+        tc_future_set_result(future, result, tc_iostream_bytes_free);
+    }
+}
+
+/* A future's copy is made while the bytes can still stay: without memory for it the read fails, and they do. */
+static bool prepare(tc_iostream_t *stream, tc_bytes_t bytes) {
+    tc__stream_ops_t *ops = stream->ops;
+    if (!ops->read_future || ops->result)
+        return true;
+    ops->result = new_result(bytes, true);
+    if (!ops->result)
+        complete(stream, TC_ENOMEM, tc_bytes("", 0));
+    return ops->result != NULL;
 }
 
 /* ---- What do these bytes do? ---- */
@@ -128,6 +150,8 @@ static int satisfy(tc_iostream_t *stream) {
     int rc = match(ops, bytes, &take);
     if (rc <= 0)
         return rc;
+    if (!prepare(stream, tc_bytes(bytes.data, take)))
+        return 1;
     consume(stream, take); /* the bytes themselves stay where they are until something is appended */
     complete(stream, 0, tc_bytes(take > 0 ? bytes.data : "", take));
     free_if_empty(stream);
@@ -170,12 +194,17 @@ static void keep(tc_iostream_t *stream, tc_bytes_t bytes) {
 /* Straight from the loop's buffer, which no other stream uses meanwhile. */
 static void deliver(tc_iostream_t *stream, tc_bytes_t bytes, size_t take) {
     tc__net_t *net = tc__iostream_net(stream);
-    if (take < bytes.len)
-        keep(stream, tc_bytes(bytes.data + take, bytes.len - take));
+    if (!prepare(stream, tc_bytes(bytes.data, take))) {
+        keep(stream, bytes);
+        return;
+    }
+    int err = take < bytes.len ? tc__buffer_append(&stream->in, bytes.data + take, bytes.len - take) : 0;
     net->reading = true;
     complete(stream, 0, tc_bytes(bytes.data, take));
     if (stream->loop) /* else it was freed by the callback, and `net` with it */
         net->reading = false;
+    if (err < 0)
+        tc__iostream_doom(stream, err);
 }
 
 void tc__read_arrived(tc_iostream_t *stream, tc_bytes_t bytes) {
@@ -210,18 +239,22 @@ void tc__read_hangup(tc_iostream_t *stream) {
     rest(stream);
 }
 
-static tc_bytes_t take_all(tc_iostream_t *stream) {
+/* A future that fails cannot bring the bytes: they stay. */
+static void complete_with_all(tc_iostream_t *stream, int err) {
     tc_bytes_t bytes = tc__buffer_bytes(&stream->in);
-    consume(stream, bytes.len);
-    return bytes.len > 0 ? bytes : tc_bytes("", 0);
+    if (err == 0 && !prepare(stream, bytes))
+        return;
+    if (err == 0 || !stream->ops->read_future)
+        consume(stream, bytes.len);
+    complete(stream, err, bytes.len > 0 ? bytes : tc_bytes("", 0));
+    free_if_empty(stream);
 }
 
 void tc__read_eof(tc_iostream_t *stream) {
     stream->ahead = false;
     rest(stream);
     if (tc__read_pending(stream) && stream->ops->kind == TC__READ_TO_END) {
-        complete(stream, 0, take_all(stream));
-        free_if_empty(stream);
+        complete_with_all(stream, 0);
     } else if (tc__read_pending(stream) && stream->queue) {
         complete(stream, TC_ECLOSED, tc_bytes("", 0));
     }
@@ -232,12 +265,10 @@ void tc__read_eof(tc_iostream_t *stream) {
 void tc__read_kept(tc_iostream_t *stream) {
     if (!tc__read_pending(stream))
         return;
-    if (stream->ops->kind == TC__READ_TO_END && stream->eof) {
-        complete(stream, 0, take_all(stream));
-        free_if_empty(stream);
-    } else {
+    if (stream->ops->kind == TC__READ_TO_END && stream->eof)
+        complete_with_all(stream, 0);
+    else
         satisfy_or_close(stream);
-    }
 }
 
 void tc__read_fail(tc_iostream_t *stream, int err) {
@@ -246,7 +277,7 @@ void tc__read_fail(tc_iostream_t *stream, int err) {
     if (err == 0)
         err = TC_ECLOSED;
     if (stream->ops->kind == TC__READ_TO_END)
-        complete(stream, stream->eof ? 0 : err, take_all(stream));
+        complete_with_all(stream, stream->eof ? 0 : err);
     else
         complete(stream, err, tc_bytes("", 0));
     free_if_empty(stream);
@@ -294,6 +325,7 @@ static int start(tc_iostream_t *stream, const tc__stream_ops_t *wanted, tc_bytes
     ops->read_cb = wanted->read_cb;
     ops->read_data = wanted->read_data;
     ops->read_future = wanted->read_future;
+    ops->result = wanted->result;
     ops->scanned = ops->filled = 0;
     ops->delimiter_len = (uint8_t)delimiter.len;
     if (delimiter.len > 0)
@@ -303,6 +335,7 @@ static int start(tc_iostream_t *stream, const tc__stream_ops_t *wanted, tc_bytes
     if (ended && (!stream->loop || !buffer_does(stream))) {
         ops->kind = TC__READ_NONE;
         ops->read_future = NULL;
+        ops->result = NULL;
         return TC_ECLOSED;
     }
     if (!ended)
@@ -327,6 +360,10 @@ static int check_bytes(tc_iostream_t *stream, size_t len, bool partial, const ch
     if (!partial && len > stream->in.limit)
         return tc__fail(TC_ETOOBIG, "%s: %zu bytes: max_buffer_size is %zu", function, len, (size_t)stream->in.limit);
     return 0;
+}
+
+static int check_target(const void *buffer, size_t len, const char *function) {
+    return buffer || len == 0 ? 0 : tc__misuse(TC_EINVAL, "%s: the buffer is NULL", function);
 }
 
 static int check_callback(tc_iostream_read_cb cb, const char *function) {
@@ -354,8 +391,7 @@ int tc_iostream_read_into(tc_iostream_t *stream, void *buffer, size_t len, bool 
                           void *user_data) {
     TC_TRY(check_read(stream, "tc_iostream_read_into"));
     TC_TRY(check_callback(cb, "tc_iostream_read_into"));
-    if (!buffer && len > 0)
-        return tc__misuse(TC_EINVAL, "tc_iostream_read_into: the buffer is NULL");
+    TC_TRY(check_target(buffer, len, "tc_iostream_read_into"));
     tc__stream_ops_t wanted = {
         .kind = TC__READ_INTO, .target = buffer, .len = len, .partial = partial, .read_cb = cb, .read_data = user_data
     };
@@ -375,31 +411,64 @@ bool tc_iostream_reading(const tc_iostream_t *stream) {
 
 /* ---- Futures ---- */
 
-/* The operation is forgotten; what has arrived stays for the next one. */
-static void on_cancel(tc_future_t *future, void *user_data) {
-    tc_iostream_t *stream = user_data;
-    assert(stream->ops && stream->ops->read_future == future);
-    stream->ops->kind = TC__READ_NONE;
-    stream->ops->read_future = NULL;
+typedef struct {
+    tc_future_t future;
+    tc_iostream_t *stream; /* alive while the read is under way */
+} reading_t;
+
+/* What was filled of the caller's memory goes back to the buffer, which is empty then. */
+static void withdraw(tc_iostream_t *stream) {
+    tc__stream_ops_t *ops = stream->ops;
+    int err = 0;
+    if (ops->kind == TC__READ_INTO && ops->filled > 0)
+        err = tc__buffer_append(&stream->in, ops->target, ops->filled);
+    tc__free(ops->result);
+    ops->kind = TC__READ_NONE;
+    ops->read_future = NULL;
+    ops->result = NULL;
     rest(stream);
+    if (err < 0)
+        tc__iostream_doom(stream, err);
+}
+
+static void on_settled(tc_future_t *future) {
+    reading_t *reading = tc__container_of(future, reading_t, future);
+    if (reading->stream && reading->stream->ops->read_future == future) /* not by `complete` */
+        withdraw(reading->stream);
+}
+
+static void on_cancel(tc_future_t *future, void *user_data) {
+    (void)user_data;
     tc_future_set_error(future, TC_ECANCELED, NULL);
-    tc_future_unref(future);
+}
+
+void tc__read_cancel(tc_iostream_t *stream) {
+    if (stream->ops && stream->ops->read_future)
+        tc_future_set_error(stream->ops->read_future, TC_ECANCELED, NULL);
 }
 
 /* `err` is what the checks said. */
 static tc_future_t *start_future(tc_iostream_t *stream, int err, tc__stream_ops_t *wanted, tc_bytes_t delimiter) {
-    tc_future_t *future = tc_future_new(stream ? stream->loop : NULL);
+    tc_ioloop_t *loop = tc__ioloop_or_current(stream ? stream->loop : NULL);
+    tc_future_t *future = loop ? tc__future_alloc(loop, sizeof(reading_t)) : NULL;
     if (!future)
         return NULL;
+    if (err == 0 && wanted->kind == TC__READ_INTO) {
+        wanted->result = new_result(tc_bytes(wanted->target, 0), false);
+        err = wanted->result ? 0 : tc__fail(TC_ENOMEM, "out of memory for a read");
+    }
     wanted->read_future = future;
     if (err == 0)
         err = start(stream, wanted, delimiter);
     if (err < 0) {
+        tc__free(wanted->result);
         tc_future_set_error(future, err, NULL);
         return future;
     }
-    tc_future_set_cancel_callback(future, on_cancel, stream);
-    return tc_future_ref(future); /* the operation has one, the caller the other */
+    tc__container_of(future, reading_t, future)->stream = stream;
+    future->settled = on_settled;
+    tc_future_set_cancel_callback(future, on_cancel, NULL);
+    return future;
 }
 
 tc_future_t *tc_iostream_read_until_future(tc_iostream_t *stream, tc_bytes_t delimiter, size_t max_bytes) {
@@ -411,6 +480,15 @@ tc_future_t *tc_iostream_read_bytes_future(tc_iostream_t *stream, size_t len, bo
     tc__stream_ops_t wanted = { .kind = TC__READ_BYTES, .len = len, .partial = partial };
     return start_future(stream, check_bytes(stream, len, partial, "tc_iostream_read_bytes_future"), &wanted,
                         tc_bytes(NULL, 0));
+}
+
+/* Within the buffer's limit, so that it has room for what a cancelled read leaves. */
+tc_future_t *tc_iostream_read_into_future(tc_iostream_t *stream, void *buffer, size_t len, bool partial) {
+    int err = check_bytes(stream, len, false, "tc_iostream_read_into_future");
+    if (err == 0)
+        err = check_target(buffer, len, "tc_iostream_read_into_future");
+    tc__stream_ops_t wanted = { .kind = TC__READ_INTO, .target = buffer, .len = len, .partial = partial };
+    return start_future(stream, err, &wanted, tc_bytes(NULL, 0));
 }
 
 tc_future_t *tc_iostream_read_until_close_future(tc_iostream_t *stream) {

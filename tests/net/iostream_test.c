@@ -633,77 +633,6 @@ static void an_answer_still_goes_out_after_the_peers_end(void **state) {
     forget(&answer), forget(&closed);
 }
 
-/* ---- Futures ---- */
-
-static void futures_bring_copies(void **state) {
-    (void)state;
-    tc_future_t *line = tc_iostream_read_until_future(us, tc_str("\n"), 0);
-    tc_future_t *sent = tc_iostream_write_future(them, tc_str("one\ntwo"));
-    assert_int_equal(tc_future_status(line), TC_EAGAIN);
-    until(tc_future_state(line) != TC_PENDING && tc_future_state(sent) != TC_PENDING);
-    assert_int_equal(tc_future_status(sent), 0);
-    assert_int_equal(tc_future_status(line), 0);
-    tc_bytes_t bytes = tc_iostream_bytes(tc_future_result(line));
-    assert_int_equal(bytes.len, 4);
-    assert_string_equal(bytes.data, "one\n");
-    void *taken = tc_future_take(line);
-    tc_future_unref(line);
-    tc_future_unref(sent);
-    assert_string_equal(tc_iostream_bytes(taken).data, "one\n");
-    tc_iostream_bytes_free(taken);
-
-    tc_future_t *two = tc_iostream_read_bytes_future(us, 3, false);
-    until(tc_future_state(two) != TC_PENDING);
-    assert_string_equal(tc_iostream_bytes(tc_future_result(two)).data, "two");
-    tc_future_unref(two);
-    assert_int_equal(tc_iostream_bytes(NULL).len, 0);
-}
-
-/* So it is with a coroutine that was cancelled while it waited. */
-static void what_nobody_waits_for_any_more_fails_in_silence(void **state) {
-    (void)state;
-    tc_future_unref(tc_iostream_read_until_future(us, tc_str("\n"), 0));
-    char *large = calloc(1, 4000000);
-    tc_future_unref(tc_iostream_write_future(us, tc_bytes(large, 4000000)));
-    free(large);
-    tc_iostream_close(us);
-    settle();
-    us = NULL;
-    expect_logged(0);
-}
-
-static void a_future_says_why_it_failed(void **state) {
-    (void)state;
-    tc_future_t *read = tc_iostream_read_until_future(us, tc_str("\n"), 0);
-    tc_future_t *busy = tc_iostream_read_until_close_future(us);
-    assert_int_equal(tc_future_status(busy), TC_EBUSY);
-    tc_iostream_close(them);
-    until(tc_future_state(read) != TC_PENDING);
-    assert_int_equal(tc_future_status(read), TC_ECLOSED);
-    tc_future_t *late = tc_iostream_write_future(us, tc_str("x"));
-    settle();
-    tc_future_t *later = tc_iostream_write_future(us, tc_str("x"));
-    assert_int_equal(tc_future_status(later), TC_ECLOSED);
-    tc_future_status(late);
-    tc_future_unref(read), tc_future_unref(busy), tc_future_unref(late), tc_future_unref(later);
-    them = NULL;
-}
-
-static void a_cancelled_read_leaves_the_bytes(void **state) {
-    (void)state;
-    seen_t seen = { 0 };
-    tc_future_t *read = tc_iostream_read_until_future(us, tc_str("\n"), 0);
-    say("abc");
-    settle();
-    tc_future_cancel(read);
-    assert_int_equal(tc_future_status(read), TC_ECANCELED);
-    tc_future_unref(read);
-    assert_false(tc_iostream_reading(us));
-    assert_int_equal(tc_iostream_read_bytes(us, 3, false, on_read, &seen), 0);
-    until(seen.calls);
-    assert_read(&seen, "abc");
-}
-
 /* ---- Bad arguments ---- */
 
 static void bad_arguments_are_refused(void **state) {
@@ -775,10 +704,6 @@ int main(void) {
         T(the_write_queue_has_a_limit),
         T(shutdown_sends_fin_after_the_queue),
         T(an_answer_still_goes_out_after_the_peers_end),
-        T(futures_bring_copies),
-        T(what_nobody_waits_for_any_more_fails_in_silence),
-        T(a_future_says_why_it_failed),
-        T(a_cancelled_read_leaves_the_bytes),
         T(bad_arguments_are_refused),
     };
     tc_set_log_callback(count_line, NULL);
