@@ -68,6 +68,8 @@ typedef struct {
      * as long as the exchange. */
     void (*set_trailers)(tc__exchange_t *exchange, const tc__headers_t *trailers);
     int (*write)(tc__exchange_t *exchange, const tc__segment_t *body, size_t count, bool last);
+    /* A piece of a file as the next of a body whose Content-Length was announced (tc__iostream_send_file). */
+    int (*write_file)(tc__exchange_t *exchange, const tc__file_piece_t *piece, bool last);
     /* Cut the connection so that the client cannot take what it has for the whole. */
     void (*abort)(tc__exchange_t *exchange);
     /* What headers_received or data_received left with TC_DETACH is done. */

@@ -447,6 +447,32 @@ static int write_more(tc__exchange_t *exchange, const tc__segment_t *body, size_
     return settle(connection, before, err, last);
 }
 
+/* Takes the piece in every case. */
+static int send_piece(tc__http1connection_t *connection, const tc__file_piece_t *piece, bool last) {
+    tc__http1_message_t *message = connection->message;
+    bool counted = message->length_left != TC__LENGTH_UNKNOWN && !message->chunked;
+    if (message->bodiless || !counted || piece->len > message->length_left) {
+        if (piece->free_fn)
+            piece->free_fn(piece->owner);
+        return message->bodiless ? 0 : misuse(message, "a file is more than what its Content-Length leaves");
+    }
+    message->length_left -= piece->len;
+    TC_TRY(tc__iostream_send_file(connection->stream, piece));
+    return last ? send_body(connection, NULL, 0, 0, true) : 0;
+}
+
+static int write_file(tc__exchange_t *exchange, const tc__file_piece_t *piece, bool last) {
+    tc__http1connection_t *connection = of(exchange);
+    tc__http1_message_t *message = connection->message;
+    if (!message || !message->responded || message->answered) {
+        if (piece->free_fn)
+            piece->free_fn(piece->owner);
+        return TC_EALREADY;
+    }
+    size_t before = begin_output(connection);
+    return settle(connection, before, send_piece(connection, piece, last), last);
+}
+
 static void abort_exchange(tc__exchange_t *exchange) {
     tc__http1_cut(of(exchange));
 }
@@ -481,6 +507,7 @@ const tc__exchange_vtable_t tc__http1_vtable = {
     .early_hints = early_hints,
     .set_trailers = set_trailers,
     .write = write_more,
+    .write_file = write_file,
     .abort = abort_exchange,
     .resume = tc__http1_resume,
     .set_max_body_size = set_max_body_size,

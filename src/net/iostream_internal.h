@@ -20,6 +20,8 @@
 typedef struct tc__transport {
     ssize_t (*recv)(tc_iostream_t *stream, void *buffer, size_t len); /* 0: the peer's end */
     ssize_t (*sendv)(tc_iostream_t *stream, const struct iovec *iov, int count);
+    /* From a file, without a copy. 0: it ends there. -ENOTSUP, or NULL: not by this transport, or not of that file */
+    ssize_t (*send_file)(tc_iostream_t *stream, int file, uint64_t offset, size_t len);
     size_t (*in_flight)(tc_iostream_t *stream);           /* bytes of sendv that the peer has not acknowledged; 0 where
                                                              that cannot be told */
     int (*shutdown)(tc_iostream_t *stream);               /* FIN */
@@ -96,6 +98,21 @@ typedef struct tc__segment {
 /* Queue segments in order; sent at once where the socket takes them and no cork is on. 0; TC_ECLOSED; TC_ENOMEM and
  * TC_ETOOBIG (beyond the stream's limit): the stream then is as good as dead, for part may be sent: close it. */
 int tc__iostream_sendv(tc_iostream_t *stream, const tc__segment_t *segments, size_t count);
+
+/* A piece of a file, to be sent behind what was written: in bursts of TC__FILE_BURST, by the transport where it can,
+ * else read as it is sent. What of it is not in the page cache is waited for, so that is the caller's to see to. The
+ * descriptor is the owner's: free_fn(owner) is called once the piece is sent or given up, also on failure. Bytes of
+ * files count as queued, but not against the stream's limit. A file that ends before the piece does resets the
+ * connection. 0; TC_ECLOSED; TC_ENOMEM. */
+typedef struct {
+    int fd;
+    uint64_t offset;
+    size_t len; /* at least 1 */
+    tc_free_fn free_fn;
+    void *owner;
+} tc__file_piece_t;
+enum { TC__FILE_BURST = 64 * 1024 }; /* of a stream, in one turn: what is copied stays in the processor's cache */
+int tc__iostream_send_file(tc_iostream_t *stream, const tc__file_piece_t *piece);
 
 /* Between the two, small writes gather and are sent in one call at the end. They nest. A failed send closes the stream
  * from the ready queue, never inside these. */

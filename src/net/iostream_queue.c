@@ -70,7 +70,7 @@ static tc__chunk_t *pop(tc_iostream_t *stream) {
     return chunk;
 }
 
-static void free_chunk(tc_iostream_t *stream, tc__chunk_t *chunk) {
+void tc__queue_free_chunk(tc_iostream_t *stream, tc__chunk_t *chunk) {
     if (stream->outputs)
         tc__outputs_remove(stream->outputs, chunk);
     switch (chunk->kind) {
@@ -82,13 +82,18 @@ static void free_chunk(tc_iostream_t *stream, tc__chunk_t *chunk) {
             chunk->u.held.free_fn(chunk->u.held.owner);
         tc__free(chunk);
         break;
+    case TC__CHUNK_FILE:
+        if (chunk->u.file.free_fn)
+            chunk->u.file.free_fn(chunk->u.file.owner);
+        tc__free(chunk);
+        break;
     default:
         tc__free(chunk);
     }
 }
 
 /* A chunk with room for `len` bytes, not yet in the queue. */
-static tc__chunk_t *new_copy(tc_iostream_t *stream, size_t len) {
+tc__chunk_t *tc__queue_new_copy(tc_iostream_t *stream, size_t len) {
     bool fits = len <= TC__BLOCK_SIZE - sizeof(tc__chunk_t);
     if (len > SIZE_MAX - sizeof(tc__chunk_t))
         return NULL;
@@ -114,7 +119,7 @@ static size_t room_in(const tc__chunk_t *chunk) {
 static char *queue_reserve(tc_iostream_t *stream, size_t len) {
     tc__chunk_t *tail = stream->queue_tail;
     if (!tail || !is_copy(tail) || room_in(tail) < len) {
-        tail = new_copy(stream, len);
+        tail = tc__queue_new_copy(stream, len);
         if (!tail)
             return NULL;
         tc__queue_push(stream, tail);
@@ -134,7 +139,7 @@ static int queue_copy(tc_iostream_t *stream, const char *data, size_t len) {
         first = len;
     tc__chunk_t *more = NULL;
     if (first < len) { /* before the first part is taken: all or nothing */
-        more = new_copy(stream, len - first);
+        more = tc__queue_new_copy(stream, len - first);
         if (!more)
             return TC_ENOMEM;
     }
@@ -192,7 +197,7 @@ static int queue_segments(tc_iostream_t *stream, const tc__segment_t *segments, 
 /* ---- Sending ---- */
 
 /* So many bytes of the queue are sent. */
-static void queue_sent(tc_iostream_t *stream, size_t n) {
+void tc__queue_sent(tc_iostream_t *stream, size_t n) {
     stream->queued -= n;
     if (n > 0)
         wait_in_line(stream);
@@ -203,13 +208,16 @@ static void queue_sent(tc_iostream_t *stream, size_t n) {
             continue;
         }
         if (chunk->len > n) {
-            chunk->data += n;
+            if (chunk->kind == TC__CHUNK_FILE)
+                chunk->u.file.offset += n;
+            else
+                chunk->data += n;
             chunk->len -= n;
             return;
         }
         n -= chunk->len;
         chunk = pop(stream);
-        free_chunk(stream, chunk);
+        tc__queue_free_chunk(stream, chunk);
     }
     assert(n == 0 || !tc__iostream_open(stream)); /* closed by a free function */
 }
@@ -251,15 +259,37 @@ static size_t send_budget(const tc_iostream_t *stream, size_t len) {
     return len > TC__SEND_LATE && tc__ioloop_is_late(stream->loop) ? TC__SEND_LATE : TC__SEND_BUDGET;
 }
 
+/* A burst of the file at the queue's front. @return whether the turn may go on: its bytes stand there in memory now */
+static bool send_file(tc_iostream_t *stream) {
+    size_t sent = 0;
+    int err = tc__file_send(stream, &sent);
+    if (err < 0 && err != -EAGAIN) {
+        tc__iostream_doom(stream, err);
+        return false;
+    }
+    tc__queue_sent(stream, sent);
+    if (err == 0 && sent == 0)
+        return true;
+    stream->want_write = stream->queue != NULL;
+    return false;
+}
+
 /* One turn's worth of the queue. */
 static void send_queue(tc_iostream_t *stream) {
     size_t budget = send_budget(stream, stream->queued);
     stream->want_write = false;
     while (stream->queue && tc__iostream_open(stream)) {
+        if (stream->queue->kind == TC__CHUNK_FILE) {
+            if (send_file(stream))
+                continue;
+            return;
+        }
         struct iovec iov[TC__SEND_SEGMENTS];
         size_t left = budget;
         int count = 0;
         for (tc__chunk_t *chunk = stream->queue; chunk && count < TC__SEND_SEGMENTS && left > 0; chunk = chunk->next) {
+            if (chunk->kind == TC__CHUNK_FILE)
+                break;
             if (chunk->kind != TC__CHUNK_MARK)
                 add_iov(iov, &count, &left, chunk->data, chunk->len);
         }
@@ -270,7 +300,7 @@ static void send_queue(tc_iostream_t *stream) {
             return;
         }
         if (n >= 0)
-            queue_sent(stream, (size_t)n);
+            tc__queue_sent(stream, (size_t)n);
         if (n < 0 || (size_t)n < asked || left == 0) {
             stream->want_write = stream->queue != NULL;
             return;
@@ -364,6 +394,16 @@ static int send_now(tc_iostream_t *stream, const tc__segment_t *segments, size_t
 
 void tc__queue_send_cork(tc_iostream_t *stream) {
     send_now(stream, NULL, 0);
+}
+
+int tc__queue_take_cork(tc_iostream_t *stream) {
+    tc__net_t *net = tc__iostream_net(stream);
+    if (!owns_cork(stream, net))
+        return 0;
+    int err = net->cork_len > 0 ? queue_copy(stream, net->cork, net->cork_len) : 0;
+    net->cork_len = 0;
+    net->corked = NULL;
+    return err;
 }
 
 /* May the stream's bytes go to the cork buffer? If that is free, it is claimed. */
@@ -543,7 +583,7 @@ void tc__queue_drop(tc_iostream_t *stream, int err) {
         if (chunk->kind == TC__CHUNK_MARK)
             tc__write_mark_done(stream, chunk, err < 0 ? err : TC_ECLOSED);
         else
-            free_chunk(stream, chunk);
+            tc__queue_free_chunk(stream, chunk);
         chunk = next;
     }
 }

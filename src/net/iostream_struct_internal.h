@@ -40,6 +40,7 @@ typedef enum {
     TC__CHUNK_BLOCK, /* a copy, in a block of the loop's pool */
     TC__CHUNK_HEAP,  /* a copy, in memory of its own */
     TC__CHUNK_HELD,  /* a reference, freed by free_fn(owner) */
+    TC__CHUNK_FILE,  /* of a file; freed as HELD */
     TC__CHUNK_MARK   /* no bytes: a write that completes when all before it is sent */
 } tc__chunk_kind_t;
 
@@ -58,6 +59,12 @@ typedef struct tc__chunk {
             void *owner;
             size_t memory; /* that it keeps from being freed */
         } held;
+        struct {
+            tc_free_fn free_fn;
+            void *owner;
+            uint64_t offset; /* of what is not sent yet */
+            int fd;
+        } file;
         struct {
             tc_iostream_write_cb cb;
             void *user_data; /* the tc_future_t, if cb is NULL */
@@ -178,6 +185,17 @@ void tc__queue_flush(tc_iostream_t *stream);                    /* the transport
 void tc__queue_send_cork(tc_iostream_t *stream);     /* what stands in the cork buffer, now; it is the owner */
 void tc__queue_shut(tc_iostream_t *stream);          /* send FIN if that is wanted and all is sent */
 void tc__queue_drop(tc_iostream_t *stream, int err); /* all that is queued, corked bytes included */
+
+tc__chunk_t *tc__queue_new_copy(tc_iostream_t *stream, size_t len);   /* room for them; not yet in the queue; NULL */
+void tc__queue_free_chunk(tc_iostream_t *stream, tc__chunk_t *chunk); /* that is not in the queue any more */
+void tc__queue_sent(tc_iostream_t *stream, size_t n);                 /* so many bytes of it */
+/* What stands in the cork buffer, now, into the queue. 0 or TC_ENOMEM */
+int tc__queue_take_cork(tc_iostream_t *stream);
+
+/* iostream_file.c */
+/* Send of the file at the queue's front. Its bytes that were sent in *sent; 0, or an error: -EAGAIN, or the stream's
+ * end. Where the transport has no way to send files, the next of its bytes are put in front of it instead. */
+int tc__file_send(tc_iostream_t *stream, size_t *sent);
 
 /* iostream_outputs.c: for a stream whose output is counted */
 void tc__outputs_add(tc__outputs_t *outputs, const tc__chunk_t *chunk);    /* queued */

@@ -20,6 +20,7 @@ typedef struct {
     int (*accept4)(int fd, struct sockaddr *address, socklen_t *len, int flags);
     ssize_t (*recv)(int fd, void *buffer, size_t len, int flags);
     ssize_t (*sendmsg)(int fd, const struct msghdr *message, int flags);
+    ssize_t (*sendfile)(int fd, int file, uint64_t offset, size_t len); /* see tc__send_file; ENOSYS: not here */
     int (*shutdown)(int fd, int how);
     int (*setsockopt)(int fd, int level, int name, const void *value, socklen_t len);
     int (*getsockname)(int fd, struct sockaddr *address, socklen_t *len);
@@ -36,6 +37,9 @@ int tc__socket(int domain); /* a stream socket */
 int tc__accept(int fd, struct sockaddr *address, socklen_t *len);
 ssize_t tc__recv(int fd, void *buffer, size_t len);
 ssize_t tc__sendv(int fd, const struct iovec *iov, int count);
+/* From a file, without a copy through this process. 0: it ends there. -ENOTSUP: not on this system, or not of that file
+ * system. */
+ssize_t tc__send_file(int fd, int file, uint64_t offset, size_t len);
 int tc__in_flight(int fd); /* bytes that were sent and that the peer has not acknowledged */
 
 /* Of "/run/app.sock", or "@name" in Linux's abstract namespace. 0; TC_EINVAL, TC_ENOTSUP with a detail. */

@@ -2,13 +2,19 @@
  * socket_calls.c - the system calls of sockets. What some systems lack (accept4, SOCK_CLOEXEC, MSG_NOSIGNAL) is made up
  * for here, and nowhere else.
  */
+#define _FILE_OFFSET_BITS 64
 #include "net/netutil_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <pthread.h>
+#include <signal.h>
 #include <sys/ioctl.h>
+#if defined(__linux__)
+#include <sys/sendfile.h>
+#endif
 #include <unistd.h>
 
 #ifndef MSG_NOSIGNAL
@@ -23,6 +29,32 @@ enum { SOCKET_FLAGS = 0 };
 static int system_accept4(int fd, struct sockaddr *address, socklen_t *len, int flags) {
     (void)flags;
     return accept(fd, address, len);
+}
+#endif
+
+/* sendfile has no MSG_NOSIGNAL. The signal goes to the thread that sends, so here it is kept from it, and taken back if
+ * it came; one that was pending before stays. */
+#if defined(__linux__)
+static ssize_t system_sendfile(int fd, int file, uint64_t offset, size_t len) {
+    sigset_t pipe_signal, before, pending;
+    off_t at = (off_t)offset;
+    sigemptyset(&pipe_signal);
+    sigaddset(&pipe_signal, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe_signal, &before);
+    sigpending(&pending);
+    ssize_t n = sendfile(fd, file, &at, len);
+    int err = errno;
+    if (n < 0 && err == EPIPE && !sigismember(&pending, SIGPIPE))
+        sigtimedwait(&pipe_signal, NULL, &(struct timespec){ 0 });
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    errno = err;
+    return n;
+}
+#else
+static ssize_t system_sendfile(int fd, int file, uint64_t offset, size_t len) {
+    (void)fd, (void)file, (void)offset, (void)len;
+    errno = ENOSYS;
+    return -1;
 }
 #endif
 
@@ -49,6 +81,7 @@ tc__sys_t tc__sys = {
     .accept4 = system_accept4,
     .recv = recv,
     .sendmsg = sendmsg,
+    .sendfile = system_sendfile,
     .shutdown = shutdown,
     .setsockopt = setsockopt,
     .getsockname = getsockname,
@@ -122,6 +155,18 @@ ssize_t tc__sendv(int fd, const struct iovec *iov, int count) {
     if (n < 0)
         return errno == EWOULDBLOCK ? -EAGAIN : -errno;
     return n;
+}
+
+ssize_t tc__send_file(int fd, int file, uint64_t offset, size_t len) {
+    ssize_t n;
+    do
+        n = tc__sys.sendfile(fd, file, offset, len);
+    while (n < 0 && errno == EINTR);
+    if (n >= 0)
+        return n;
+    if (errno == ENOSYS || errno == EINVAL)
+        return -ENOTSUP;
+    return errno == EWOULDBLOCK ? -EAGAIN : -errno;
 }
 
 int tc__in_flight(int fd) {

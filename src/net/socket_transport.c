@@ -39,6 +39,13 @@ static ssize_t socket_sendv(tc_iostream_t *stream, const struct iovec *iov, int 
     return tc__sendv(stream->fd, iov, count);
 }
 
+static ssize_t socket_send_file(tc_iostream_t *stream, int file, uint64_t offset, size_t len) {
+    if (stream->sent)
+        apply_nodelay(stream);
+    stream->sent = true;
+    return tc__send_file(stream->fd, file, offset, len);
+}
+
 static size_t socket_in_flight(tc_iostream_t *stream) {
     int len = tc__in_flight(stream->fd);
     return len > 0 ? (size_t)len : 0;
@@ -118,6 +125,7 @@ static void socket_abort(tc_iostream_t *stream) {
 const tc__transport_t tc__socket_transport = {
     .recv = socket_recv,
     .sendv = socket_sendv,
+    .send_file = socket_send_file,
     .in_flight = socket_in_flight,
     .shutdown = socket_shutdown,
     .watch = socket_watch,

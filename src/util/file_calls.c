@@ -28,6 +28,10 @@ static int system_open(const char *path, int flags, mode_t mode) {
     return open(path, flags, mode);
 }
 
+static ssize_t system_pread(int fd, void *out, size_t len, uint64_t at) {
+    return pread(fd, out, len, (off_t)at);
+}
+
 static ssize_t system_pwrite(int fd, const void *data, size_t len, uint64_t at) {
     return pwrite(fd, data, len, (off_t)at);
 }
@@ -48,6 +52,7 @@ tc__file_sys_t tc__file_sys = {
     .open = system_open,
     .fstat = fstat,
     .read = read,
+    .pread = system_pread,
     .pwrite = system_pwrite,
     .fsync = fsync,
     .close = close,
@@ -95,6 +100,21 @@ int tc__file_write(int fd, tc_bytes_t bytes, uint64_t at) {
         at += (uint64_t)n;
     }
     return 0;
+}
+
+ssize_t tc__file_pread(int fd, void *out, size_t len, uint64_t at) {
+    size_t done = 0;
+    while (done < len) {
+        ssize_t n = tc__file_sys.pread(fd, (char *)out + done, len - done, at + done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -errno;
+        if (n == 0)
+            break;
+        done += (size_t)n;
+    }
+    return (ssize_t)done;
 }
 
 int tc__file_sync(int fd) {

@@ -14,6 +14,7 @@ typedef struct {
     int (*open)(const char *path, int flags, mode_t mode);
     int (*fstat)(int fd, struct stat *out);
     ssize_t (*read)(int fd, void *data, size_t len);
+    ssize_t (*pread)(int fd, void *out, size_t len, uint64_t at);
     ssize_t (*pwrite)(int fd, const void *data, size_t len, uint64_t at);
     int (*fsync)(int fd);
     int (*close)(int fd);
@@ -34,6 +35,8 @@ int tc__file_create(const char *dir, char *path);
 int tc__file_write(int fd, tc_bytes_t bytes, uint64_t at);
 /* A whole regular file, in one block to be freed; beyond `max` bytes TC_ETOOBIG. */
 int tc__file_read(const char *path, size_t max, tc_bytes_t *out);
+/* How many of `len` bytes there are from the offset `at` on: fewer at the end of the file only. */
+ssize_t tc__file_pread(int fd, void *out, size_t len, uint64_t at);
 int tc__file_open(const char *path); /* to read and write what is there, not by a link */
 int tc__file_close(int fd);          /* closed either way; a failure is that of a write before, on some file systems */
 int tc__file_sync(int fd);
