@@ -409,6 +409,41 @@ TC_EXTERN tc_future_t *tc_drained(tc_request_t *req); /**< done when it is; TC_E
  * in the log. */
 TC_EXTERN int tc_finish(tc_request_t *req);
 
+/* ---- Signed values -----------------------------------------------------------------------------------------------
+ *
+ * Text that anybody may read, and nobody without the key can make or change: for links in mails, and what
+ * tc_set_signed_cookie is made of. Version 2 of Tornado's format, HMAC-SHA256; version 1 is not read.
+ */
+
+/** What values are signed with. */
+typedef struct {
+    int version;     /**< 0 or more; Tornado's of a single secret is 0 */
+    const char *key; /**< a secret of 32 bytes or more, from `openssl rand -base64 32` */
+} tc_signing_key_t;
+
+/**
+ * Sign `value`, which may be any bytes, for `name`, at a time in seconds since 1970: time(NULL).
+ *
+ * @return the length without its NUL, as snprintf: if it is `size` or more, `out` is ""; TC_EINVAL; TC_ENOMEM
+ */
+TC_ANY_THREAD int tc_create_signed_value(char *out, size_t size, const tc_signing_key_t *key, const char *name,
+                                         tc_bytes_t value, int64_t seconds);
+
+/**
+ * Write the value of a signed text to `out`, and a NUL behind it; `size` must be text.len at least.
+ *
+ * @param keys       any of them may have signed it; one whose key is NULL ends them
+ * @param max_age_ms default 31 days; TC_FOREVER for none. More than five minutes in the future is refused as well.
+ * @return the value's length; TC_EINVAL for what is not signed, or for another name; TC_ETIMEDOUT for what is too old;
+ *         TC_ETOOBIG; TC_ENOMEM
+ */
+TC_ANY_THREAD int tc_decode_signed_value(char *out, size_t size, const tc_signing_key_t *keys, const char *name,
+                                         tc_bytes_t text, uint64_t max_age_ms, int64_t now);
+
+/** The version of the key that a text says it is signed by, unchecked: should it be signed anew? -1: it is not signed.
+ */
+TC_ANY_THREAD int tc_get_signature_key_version(tc_bytes_t text);
+
 /* ---- Later ---------------------------------------------------------------------------------------------------- */
 
 /** What the future brought; returns the outcome, or TC_DETACH for later still. */
