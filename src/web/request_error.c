@@ -152,6 +152,8 @@ void tc__request_refuse(tc_request_t *req, int status, const char *why) {
 void tc__request_fail(tc_request_t *req, int outcome) {
     if (req->finished)
         return;
+    if (outcome == TC_EOVERLOAD)
+        outcome = tc_http_error(req, 503, tc_strerror(outcome));
     if (is_status(outcome)) {
         log_http_error(req, outcome);
         log_cut(req, outcome);
