@@ -17,6 +17,7 @@
 
 #include <tornadoc/future.h>
 #include <tornadoc/ioloop.h>
+#include <tornadoc/tls.h>
 #include <tornadoc/util.h>
 
 #ifdef __cplusplus
@@ -45,6 +46,8 @@ typedef struct {
     int source_port;              /**< 0: any */
     uint64_t timeout_ms;          /**< then TC_ETIMEDOUT; default 20,000; TC_FOREVER: as long as the system tries */
     tc_iostream_options_t stream; /**< for the stream */
+    tc_tls_context_t *tls;        /**< a client's: speak TLS, and be connected once that is agreed; else NULL */
+    const char *server_hostname;  /**< with TLS: whom the certificate must name; NULL: the address */
     uintptr_t reserved[4];        /**< must be zero */
 } tc_iostream_connect_options_t;
 
@@ -136,6 +139,47 @@ TC_EXTERN int tc_iostream_shutdown(tc_iostream_t *stream);
 
 /** TCP_NODELAY; on by default, and nothing on other sockets. */
 TC_EXTERN int tc_iostream_set_nodelay(tc_iostream_t *stream, bool on);
+
+/* ---- TLS (Tornado: SSLIOStream) -------------------------------------------------------------------------------- */
+
+typedef struct {
+    tc_tls_context_t *tls;       /**< whose side it is for: a server's or a client's */
+    bool server_side;            /**< we are the server */
+    const char *server_hostname; /**< of a client: whom the certificate must name, a name or a numeric address; copied.
+                                      It may be NULL only if the context does not verify */
+    uint64_t handshake_timeout_ms; /**< then TC_ETIMEDOUT; default 10,000; TC_FOREVER */
+    uintptr_t reserved[4];         /**< must be zero */
+} tc_iostream_tls_options_t;
+
+/** The handshake is done, or (`err` < 0, and tc_error_detail() has it in words) it failed, and the stream is closed:
+ *  TC_ETLS, TC_ETIMEDOUT, a code of the socket's; TC_ECLOSED if the stream was closed before. */
+typedef void (*tc_iostream_tls_cb)(tc_iostream_t *stream, int err, void *user_data);
+
+/**
+ * Speak TLS from now on, on a stream where nothing is under way: no read, nothing queued, nothing left in its buffer.
+ * The handshake goes on by itself; what is read and written meanwhile waits for it.
+ *
+ * With TLS the other side's end is its close_notify. If the connection ends without, somebody may have cut it:
+ * read_until_close then ends with TC_ETLS (and what it gathered); the other reads know what they want, and end as ever.
+ *
+ * @param cb may be NULL
+ * @return 0; TC_EBUSY: something is under way, or arrived before TLS began; TC_EALREADY: it speaks TLS; TC_ECLOSED;
+ *         TC_EINVAL, TC_ETLS: the context or the name does not fit. On error `cb` never runs.
+ */
+TC_EXTERN int tc_iostream_start_tls(tc_iostream_t *stream, const tc_iostream_tls_options_t *options,
+                                    tc_iostream_tls_cb cb, void *user_data) TC_MUST_CHECK;
+/** Its result is NULL. */
+TC_EXTERN tc_future_t *tc_iostream_start_tls_future(tc_iostream_t *stream, const tc_iostream_tls_options_t *options);
+
+/**
+ * The end of the handshake of a stream that a server gave out, or that tc_iostream_start_tls was called for without a
+ * callback. Needed by those who want to know whom they talk to before they read or write.
+ *
+ * @return 0; TC_EBUSY: somebody waits already; TC_EINVAL: the stream does not speak TLS; TC_ECLOSED
+ */
+TC_EXTERN int tc_iostream_wait_for_handshake(tc_iostream_t *stream, tc_iostream_tls_cb cb,
+                                             void *user_data) TC_MUST_CHECK;
+TC_EXTERN tc_future_t *tc_iostream_wait_for_handshake_future(tc_iostream_t *stream);
 
 /* ---- The same as futures -------------------------------------------------------------------------------------- */
 

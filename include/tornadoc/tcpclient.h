@@ -22,6 +22,8 @@ typedef struct {
     uint64_t timeout_ms;          /**< for all of it, the lookup too; default 20,000; TC_FOREVER: none */
     tc_resolver_t *resolver;      /**< NULL: the system's names */
     tc_iostream_options_t stream; /**< for the stream */
+    tc_tls_context_t *tls;        /**< a client's: speak TLS, and be connected once that is agreed; else NULL */
+    const char *server_hostname;  /**< with TLS: whom the certificate must name; NULL: the host */
     uintptr_t reserved[4];        /**< must be zero */
 } tc_tcpclient_options_t;
 

@@ -20,7 +20,11 @@ typedef void (*tc_tcpserver_cb)(tc_tcpserver_t *server, tc_iostream_t *stream, c
 typedef struct {
     tc_iostream_options_t stream; /**< for each connection */
     tc_bind_options_t bind;       /**< for tc_tcpserver_listen */
-    uintptr_t reserved[4];        /**< must be zero */
+    /** A server's: connections speak TLS; referenced. Their handshake need not be over when they are given out: reads
+     *  and writes wait for it (see tc_iostream_wait_for_handshake). One that fails closes the stream and is logged. */
+    tc_tls_context_t *tls;
+    uint64_t handshake_timeout_ms; /**< default 10,000; TC_FOREVER */
+    uintptr_t reserved[4];         /**< must be zero */
 } tc_tcpserver_options_t;
 
 /** @param cb called for each connection; NULL: tc_tcpserver_accept takes them */

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "net/netutil_internal.h"
+#include "net/tls_transport_internal.h"
 #include "util/error_internal.h"
 
 enum { DEFAULT_MAX_BUFFER = 100 * 1024 * 1024, DEFAULT_MAX_WRITE_BUFFER = 64 * 1024 * 1024 };
@@ -58,6 +59,8 @@ tc_iostream_t *tc__iostream_alloc(tc_ioloop_t *loop, const tc__transport_t *tran
 static void destroy(tc_iostream_t *stream) {
     tc__list_remove(&stream->node);
     tc__buffer_deinit(&stream->in);
+    if (stream->tls)
+        tc__tls_free(stream);
     tc__free(stream->ops);
     tc__free(stream);
 }
@@ -107,6 +110,8 @@ static void finish_single(tc_iostream_t *stream) {
 /* Tell everybody who has not been told. May be called again: a closed stream's buffer can still be read. */
 static void finish(tc_iostream_t *stream) {
     tc_iostream_ref(stream);
+    if (stream->tls)
+        tc__tls_tell(stream);
     if (!stream->sink) {
         finish_single(stream);
     } else if (!stream->finished) {
@@ -124,8 +129,12 @@ static void finish(tc_iostream_t *stream) {
 
 static void look_after(tc_iostream_t *stream) {
     tc__write_tell(stream);
+    if (stream->tls)
+        tc__tls_tell(stream);
     if (tc__iostream_open(stream))
         tc__iostream_give_kept(stream);
+    if (stream->tls && tc__iostream_open(stream))
+        tc__tls_look_after(stream);
     tc__iostream_watch(stream);
 }
 
@@ -145,6 +154,8 @@ static void run_soon(tc__soon_t *soon) {
 void tc__iostream_end(tc_iostream_t *stream, int err) {
     assert(!stream->closed);
     tc__net_t *net = tc__iostream_net(stream);
+    if (stream->tls && err == 0)
+        tc__tls_say_end(stream); /* unless something of what was written is lost */
     stream->closed = true;
     stream->paused = true;
     stream->watched = 0;
@@ -233,6 +244,7 @@ static void free_net(void *data) {
     while (!tc__list_empty(&net->streams))
         orphan(tc__container_of(net->streams.next, tc_iostream_t, node));
     tc__soon_cancel(&net->room);
+    tc__tls_loop_free(net->tls);
     tc__free(net);
 }
 

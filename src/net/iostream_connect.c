@@ -154,6 +154,7 @@ void tc__iostream_drop(void *stream) {
 typedef struct {
     tc_future_t future;
     tc__connect_t connect;
+    tc__secure_t secure;
     tc__timer_t deadline;
     uint64_t timeout_ms;
     char name[]; /* what the messages name */
@@ -163,6 +164,7 @@ static void on_settled(tc_future_t *future) {
     connecting_t *connecting = tc__container_of(future, connecting_t, future);
     tc__timer_stop(future->loop, &connecting->deadline);
     tc__connect_cancel(&connecting->connect);
+    tc__secure_end(&connecting->secure);
 }
 
 static void fail(connecting_t *connecting, int err) {
@@ -170,12 +172,16 @@ static void fail(connecting_t *connecting, int err) {
     tc_future_set_error(&connecting->future, err, tc_error_detail());
 }
 
+static void on_insecure(tc_future_t *future, int err) {
+    fail(tc__container_of(future, connecting_t, future), err);
+}
+
 static void on_done(tc__connect_t *connect, int err, tc_iostream_t *stream) {
     connecting_t *connecting = tc__container_of(connect, connecting_t, connect);
     if (err < 0)
         fail(connecting, err);
     else
-        tc_future_set_result(&connecting->future, stream, tc__iostream_drop);
+        tc__secure_start(&connecting->secure, stream);
 }
 
 static void on_too_late(tc__timer_t *timer) {
@@ -248,8 +254,11 @@ tc_future_t *tc_iostream_connect_future(tc_ioloop_t *loop, const char *address, 
     if (!connecting)
         return NULL;
     tc__connect_deadline(loop, &connecting->deadline, options->timeout_ms);
-    err = tc__connect_start(&connecting->connect, loop, (struct sockaddr *)&way.to, way.len, &way.from,
-                            &options->stream);
+    err = tc__secure_init(&connecting->secure, &connecting->future, options->tls,
+                          options->server_hostname ? options->server_hostname : address, on_insecure);
+    if (err == 0)
+        err = tc__connect_start(&connecting->connect, loop, (struct sockaddr *)&way.to, way.len, &way.from,
+                                &options->stream);
     if (err < 0)
         fail(connecting, err);
     return &connecting->future;

@@ -26,6 +26,21 @@ int tc__source_parse(tc__address_t *out, const char *ip, int port);
 /* Start a timer that ends an attempt: 0 is the default, for TC_FOREVER there is none. */
 void tc__connect_deadline(tc_ioloop_t *loop, tc__timer_t *timer, uint64_t timeout_ms);
 
+/* The way from a connection to a future's result: at once, or by a handshake of TLS. */
+typedef struct tc__secure {
+    tc_tls_context_t *tls;                        /* referenced; NULL: no TLS */
+    char *hostname;                               /* owned */
+    tc_iostream_t *stream;                        /* that shakes hands; NULL: none */
+    tc_future_t *future;                          /* that gets it */
+    void (*failed)(tc_future_t *future, int err); /* has words in tc_error_detail() */
+} tc__secure_t;
+
+/* `hostname` is copied. 0; TC_ENOMEM with a detail */
+int tc__secure_init(tc__secure_t *secure, tc_future_t *future, tc_tls_context_t *tls, const char *hostname,
+                    void (*failed)(tc_future_t *future, int err));
+void tc__secure_start(tc__secure_t *secure, tc_iostream_t *stream); /* taken: it ends in the future, or is closed */
+void tc__secure_end(tc__secure_t *secure);                          /* the future is settled; harmless if repeated */
+
 void tc__iostream_drop(void *stream); /* tc_iostream_close, as a tc_free_fn */
 
 #endif

@@ -13,6 +13,7 @@
 #include <errno.h>
 
 #include "net/netutil_internal.h"
+#include "net/tls_transport_internal.h"
 
 enum {
     HANGUP_ROUNDS = 4,  /* recvs of one event, if FIN stands behind the bytes */
@@ -100,12 +101,18 @@ static void tell_eof(tc_iostream_t *stream) {
 
 /* ---- Interest ---- */
 
+static bool wants_bytes(const tc_iostream_t *stream) {
+    return tc__iostream_open(stream) && !stream->paused && !stream->eof;
+}
+
 static unsigned wanted_events(const tc_iostream_t *stream) {
     unsigned events = 0;
     if (!stream->paused && !stream->eof)
         events |= TC__STREAM_READABLE;
     if (stream->want_write)
         events |= TC__STREAM_WRITABLE;
+    if (stream->odd)
+        events = tc__tls_interest(stream, events);
     if (!stream->hangup)
         events |= TC__STREAM_HANGUP;
     else if (events == 0 && !stream->deaf)
@@ -116,8 +123,11 @@ static unsigned wanted_events(const tc_iostream_t *stream) {
 /* `unwanted` was reported and not dealt with: it would be reported again for ever. */
 static void update_interest(tc_iostream_t *stream, unsigned unwanted) {
     const uint8_t usual = TC__STREAM_READABLE | TC__STREAM_HANGUP;
-    if (unwanted == 0 && stream->watched == usual && !stream->paused && !stream->want_write && !stream->hangup)
+    if (unwanted == 0 && stream->watched == usual && !stream->paused && !stream->want_write && !stream->hangup &&
+        !stream->odd)
         return; /* nearly always: the request was answered */
+    if (stream->more && wants_bytes(stream))
+        tc__iostream_soon(stream);
     unsigned wanted = wanted_events(stream);
     if (!(wanted & ~stream->watched) && !(unwanted & stream->watched & ~wanted))
         return;
@@ -157,10 +167,6 @@ static ssize_t receive(tc_iostream_t *stream) {
     else if (n != -EAGAIN)
         tc__iostream_fail(stream, (int)n);
     return n;
-}
-
-static bool wants_bytes(const tc_iostream_t *stream) {
-    return tc__iostream_open(stream) && !stream->paused && !stream->eof;
 }
 
 static void on_readable(tc_iostream_t *stream, bool fin_behind) {
@@ -209,7 +215,9 @@ void tc__iostream_on_events(tc_iostream_t *stream, unsigned events) {
         return;
     tc_iostream_ref(stream);
     stream->in_events = true;
-    if (events & TC__STREAM_FAILED)
+    if (stream->tls)
+        events = tc__tls_on_events(stream, events);
+    if (events & TC__STREAM_FAILED && tc__iostream_open(stream))
         on_failed(stream);
     if (events & TC__STREAM_WRITABLE && tc__iostream_open(stream))
         on_writable(stream);

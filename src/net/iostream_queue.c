@@ -19,6 +19,8 @@
 #include <assert.h>
 #include <errno.h>
 
+#include "net/tls_transport_internal.h"
+
 static void release(const tc__segment_t *segment) {
     if (segment->free_fn)
         segment->free_fn(segment->owner);
@@ -245,6 +247,11 @@ void tc__queue_shut(tc_iostream_t *stream) {
 static void end_if_sent(tc_iostream_t *stream) {
     if (!stream->end_when_sent || stream->corks > 0 || stream->queue || !tc__iostream_open(stream))
         return;
+    if (stream->tls && !tc__tls_say_end(stream)) { /* that has to be sent too */
+        stream->want_write = true;
+        tc__iostream_watch(stream);
+        return;
+    }
     tc__iostream_end(stream, 0);
     tc__iostream_soon(stream);
 }

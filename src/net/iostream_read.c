@@ -53,6 +53,13 @@ void tc_iostream_bytes_free(void *result) {
     tc__free(result);
 }
 
+/* Of a read to the end: with TLS, FIN alone may have been sent by anybody. */
+static int end_of(const tc_iostream_t *stream) {
+    if (!stream->truncated)
+        return 0;
+    return tc__fail(TC_ETLS, "the connection ended without TLS's close_notify: perhaps something is missing");
+}
+
 static void rest(tc_iostream_t *stream) {
     stream->paused = !stream->ahead && !tc__read_pending(stream);
 }
@@ -254,7 +261,7 @@ void tc__read_eof(tc_iostream_t *stream) {
     stream->ahead = false;
     rest(stream);
     if (tc__read_pending(stream) && stream->ops->kind == TC__READ_TO_END) {
-        complete_with_all(stream, 0);
+        complete_with_all(stream, end_of(stream));
     } else if (tc__read_pending(stream) && stream->queue) {
         complete(stream, TC_ECLOSED, tc_bytes("", 0));
     }
@@ -266,7 +273,7 @@ void tc__read_kept(tc_iostream_t *stream) {
     if (!tc__read_pending(stream))
         return;
     if (stream->ops->kind == TC__READ_TO_END && stream->eof)
-        complete_with_all(stream, 0);
+        complete_with_all(stream, end_of(stream));
     else
         satisfy_or_close(stream);
 }
@@ -277,7 +284,7 @@ void tc__read_fail(tc_iostream_t *stream, int err) {
     if (err == 0)
         err = TC_ECLOSED;
     if (stream->ops->kind == TC__READ_TO_END)
-        complete_with_all(stream, stream->eof ? 0 : err);
+        complete_with_all(stream, stream->eof ? end_of(stream) : err);
     else
         complete(stream, err, tc_bytes("", 0));
     free_if_empty(stream);

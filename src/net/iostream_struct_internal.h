@@ -28,7 +28,8 @@ typedef struct tc__net {
     void (*drop_servers)(struct tc__net *net); /* the loop goes */
     tc_iostream_t *corked;                     /* whose bytes stand in `cork`; NULL: nobody's */
     size_t cork_len;
-    bool reading; /* bytes of `in` are being used: no other stream may read into it */
+    bool reading;             /* bytes of `in` are being used: no other stream may read into it */
+    struct tc__tls_loop *tls; /* what those with TLS share; NULL: none was there yet */
     char in[TC__READ_SIZE];
     char cork[TC__CORK_SIZE];
 } tc__net_t;
@@ -125,6 +126,7 @@ struct tc_iostream {
     size_t queued; /* bytes in the queue */
     size_t max_queued;
     tc__outputs_t *outputs; /* where its queue is counted; NULL: nowhere */
+    struct tc__tls *tls;    /* NULL: does not speak TLS */
     int fd;                 /* -1: none */
     int error;
     uint32_t read_size; /* of one read for the sink, at most */
@@ -139,6 +141,9 @@ struct tc_iostream {
     bool hangup_told : 1;
     bool eof : 1; /* and all before it was read */
     bool eof_told : 1;
+    bool truncated : 1; /* TLS: FIN came without close_notify */
+    bool more : 1;      /* TLS: bytes that no event will report */
+    bool odd : 1;       /* TLS: interest is not what it usually is */
     bool ahead : 1;     /* single operations: FIN was seen, reading to the end so that closing is noticed */
     bool in_events : 1; /* the interest is put right at the end of them */
     bool want_shutdown : 1;

@@ -10,6 +10,7 @@
 #include <assert.h>
 #include <errno.h>
 
+#include "net/tls_transport_internal.h"
 #include "util/error_internal.h"
 
 enum { DEFAULT_WINDOW = 65536 };
@@ -195,8 +196,12 @@ int tc_iostream_pair(tc_iostream_t **out_a, tc_iostream_t **out_b, tc_ioloop_t *
     return 0;
 }
 
+static bool is_in_memory(const tc_iostream_t *stream) {
+    return (stream->tls ? stream->tls->lower : stream->transport) == &tc__memory_transport;
+}
+
 void tc__memory_set_window(tc_iostream_t *stream, size_t bytes) {
-    assert(stream->transport == &tc__memory_transport);
+    assert(is_in_memory(stream));
     if (!stream->t.memory.peer)
         return;
     stream->t.memory.peer->t.memory.window = bytes; /* it is the peer that keeps them */
@@ -204,13 +209,13 @@ void tc__memory_set_window(tc_iostream_t *stream, size_t bytes) {
 }
 
 void tc__memory_fail_send(tc_iostream_t *stream, int err) {
-    assert(stream->transport == &tc__memory_transport);
+    assert(is_in_memory(stream));
     stream->t.memory.fail_send = err > 0 ? -err : err;
     consider(stream);
 }
 
 void tc__memory_fail_recv(tc_iostream_t *stream, int err) {
-    assert(stream->transport == &tc__memory_transport);
+    assert(is_in_memory(stream));
     stream->t.memory.fail_recv = err > 0 ? -err : err;
     consider(stream);
 }

@@ -24,6 +24,7 @@ typedef struct {
     int (*shutdown)(int fd, int how);
     int (*setsockopt)(int fd, int level, int name, const void *value, socklen_t len);
     int (*getsockname)(int fd, struct sockaddr *address, socklen_t *len);
+    int (*getpeername)(int fd, struct sockaddr *address, socklen_t *len);
     int (*getsockopt)(int fd, int level, int name, void *value, socklen_t *len);
     int (*in_flight)(int fd, int *out); /* see tc__in_flight; ENOTSUP where the system does not tell */
     /* Not a system call, but it fails as they do: a negative code; else `cb` comes from the loop, later. */

@@ -85,6 +85,7 @@ tc__sys_t tc__sys = {
     .shutdown = shutdown,
     .setsockopt = setsockopt,
     .getsockname = getsockname,
+    .getpeername = getpeername,
     .getsockopt = getsockopt,
     .in_flight = system_in_flight,
     .getaddrinfo = uv_getaddrinfo,

@@ -35,6 +35,7 @@ typedef struct client {
     tc__waiter_t resolved;
     tc_addresses_t *addresses; /* NULL: not resolved yet */
     chain_t chains[2];
+    tc__secure_t secure;
     tc__timer_t head_start, deadline;
     bool both; /* the second chain has begun */
     int err;   /* of the last attempt that failed; 0: none has */
@@ -110,11 +111,25 @@ static void on_head_start_over(tc__timer_t *timer) {
     end_if_all_failed(client);
 }
 
+static void end_attempts(client_t *client) {
+    tc__timer_stop(client->future.loop, &client->head_start);
+    for (int i = 0; i < 2; i++)
+        tc__connect_cancel(&client->chains[i].connect);
+}
+
+static void on_insecure(tc_future_t *future, int err) {
+    client_t *client = tc__container_of(future, client_t, future);
+    char reason[sizeof(client->reason)];
+    snprintf(reason, sizeof(reason), "%s", tc_error_detail());
+    fail(client, err, reason);
+}
+
 static void on_done(tc__connect_t *connect, int err, tc_iostream_t *stream) {
     chain_t *chain = tc__container_of(connect, chain_t, connect);
     client_t *client = chain->client;
     if (err == 0) {
-        tc_future_set_result(&client->future, stream, tc__iostream_drop);
+        end_attempts(client);
+        tc__secure_start(&client->secure, stream);
         return;
     }
     note_failure(chain, err);
@@ -153,10 +168,9 @@ static void on_settled(tc_future_t *future) {
     client_t *client = tc__container_of(future, client_t, future);
     tc_future_state(client->resolved.future); /* a failure that comes now is of no interest */
     tc__waiter_cancel(&client->resolved);
-    tc__timer_stop(future->loop, &client->head_start);
     tc__timer_stop(future->loop, &client->deadline);
-    for (int i = 0; i < 2; i++)
-        tc__connect_cancel(&client->chains[i].connect);
+    end_attempts(client);
+    tc__secure_end(&client->secure);
     tc_addresses_free(client->addresses);
     client->addresses = NULL;
 }
@@ -234,6 +248,11 @@ tc_future_t *tc_tcpclient_connect(tc_ioloop_t *loop, const char *host, int port,
         return tc__future_failed(loop, err, tc_error_detail());
     tc_future_t *resolving = tc_resolver_resolve(options->resolver, loop, host, port, family);
     client_t *client = resolving ? new_client(loop, host, port) : NULL;
+    if (client && tc__secure_init(&client->secure, &client->future, options->tls,
+                                  options->server_hostname ? options->server_hostname : host, on_insecure) < 0) {
+        tc_future_unref(&client->future);
+        client = NULL;
+    }
     if (client) {
         client->source = source;
         client->stream = options->stream;

@@ -29,6 +29,7 @@
 #include "net/iostream_connect_internal.h"
 #include "net/iostream_struct_internal.h"
 #include "net/netutil_internal.h"
+#include "net/tls_transport_internal.h"
 #include "util/error_internal.h"
 #include "util/log_internal.h"
 
@@ -60,6 +61,7 @@ struct tc_tcpserver {
     tc__accept_cb accept_cb; /* instead of cb */
     tc__list_t accepts;      /* futures that wait for a connection; of a server without either */
     void *user_data;
+    const char *plain_answer; /* of a server with TLS, or NULL */
     unsigned refs;
     bool starving;
     bool paused;
@@ -69,6 +71,7 @@ static void unref(tc_tcpserver_t *server) {
     if (--server->refs > 0)
         return;
     tc__list_remove(&server->node);
+    tc_tls_context_unref(server->options.tls);
     tc__free(server);
 }
 
@@ -156,10 +159,25 @@ static bool is_awaited(const tc_tcpserver_t *server) {
     return server->cb || server->accept_cb || !tc__list_empty(&server->accepts);
 }
 
+static int start_tls(tc_tcpserver_t *server, tc_iostream_t *stream, const tc__address_t *peer) {
+    if (!server->options.tls)
+        return 0;
+    return tc__tls_start(stream, &(tc__tls_params_t){ .context = server->options.tls,
+                                                      .server = true,
+                                                      .handshake_timeout_ms = server->options.handshake_timeout_ms,
+                                                      .peer = peer,
+                                                      .plain_answer = server->plain_answer });
+}
+
 static void hand_out(tc_tcpserver_t *server, tc_iostream_t *stream, const struct sockaddr *address) {
     tc__address_t peer;
     tc__address_from_sockaddr(&peer, address);
-    if (server->accept_cb) {
+    if (start_tls(server, stream, &peer) < 0) {
+        static tc__log_limit_t limit;
+        tc__log_limited(&limit, TC__LOG_GENERAL, TC_LOG_WARNING, NULL, "a connection was closed: %s",
+                        tc_error_detail());
+        tc_iostream_close(stream);
+    } else if (server->accept_cb) {
         server->accept_cb(stream, &peer, server->user_data);
     } else if (!server->cb) {
         tc_future_set_result(&first_accept(server)->future, stream, tc__iostream_drop);
@@ -363,6 +381,8 @@ static int new_server(tc_tcpserver_t **out, tc_ioloop_t *loop, const tc_tcpserve
     server->listeners_tail = &server->listeners;
     if (options)
         server->options = *options;
+    if (server->options.tls)
+        tc_tls_context_ref(server->options.tls);
     server->refs = 1;
     *out = server;
     return 0;
@@ -496,6 +516,10 @@ void tc_tcpserver_free(tc_tcpserver_t *server) {
         return;
     tc_tcpserver_stop(server);
     unref(server);
+}
+
+void tc__tcpserver_set_plain_answer(tc_tcpserver_t *server, const char *answer) {
+    server->plain_answer = answer;
 }
 
 void tc__tcpserver_pause(tc_tcpserver_t *server) {
