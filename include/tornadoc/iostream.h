@@ -85,6 +85,17 @@ TC_EXTERN bool tc_iostream_closed(const tc_iostream_t *stream);
 /** Why it closed: 0 by us or by the peer's orderly end, else the socket's error. */
 TC_EXTERN int tc_iostream_error(const tc_iostream_t *stream);
 
+/**
+ * The numeric address of the peer: "192.0.2.1", "2001:db8::1"; "" on a unix socket or in memory. Lives as long as the
+ * stream. The system is asked at the first call, so it is "" if that comes after the close; what a server has accepted
+ * is known from the start.
+ */
+TC_EXTERN const char *tc_iostream_peer(const tc_iostream_t *stream);
+TC_EXTERN int tc_iostream_peer_port(const tc_iostream_t *stream); /**< 0 where the address is "" */
+/** Our own end of it, likewise. */
+TC_EXTERN const char *tc_iostream_local(const tc_iostream_t *stream);
+TC_EXTERN int tc_iostream_local_port(const tc_iostream_t *stream);
+
 /** `err` as tc_iostream_error. Runs once, after the callbacks of pending reads and writes. */
 typedef void (*tc_iostream_close_cb)(tc_iostream_t *stream, int err, void *user_data);
 TC_EXTERN void tc_iostream_set_close_callback(tc_iostream_t *stream, tc_iostream_close_cb cb, void *user_data);

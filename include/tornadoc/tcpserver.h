@@ -14,7 +14,7 @@ extern "C" {
 typedef struct tc_tcpserver tc_tcpserver_t;
 
 /** A connection came in. The stream is the callback's: it must be closed some time. `peer` is numeric, "" on unix
- *  sockets, and borrowed until the callback returns. */
+ *  sockets, and borrowed until the callback returns; tc_iostream_peer keeps it. */
 typedef void (*tc_tcpserver_cb)(tc_tcpserver_t *server, tc_iostream_t *stream, const char *peer, void *user_data);
 
 typedef struct {
@@ -33,8 +33,9 @@ TC_EXTERN int tc_tcpserver_new(tc_tcpserver_t **out, tc_ioloop_t *loop, const tc
 
 /**
  * The next connection, for a server that was made without a callback: the future's result is the stream, to be closed
- * some time; one that is not taken is closed with the future. While nobody waits, connections stay in the queue of the
- * system. Several may wait: first come, first served.
+ * some time; one that is not taken is closed with the future. tc_iostream_peer says who it is. While nobody waits,
+ * connections stay in the queue of the system, and so they do when one who waits gives up. Several may wait: first
+ * come, first served.
  *
  * Fails with TC_ECLOSED if the server does not listen, or is stopped; TC_ECANCELED: the loop was freed.
  */

@@ -6,7 +6,7 @@
 #define TC_NET_IOSTREAM_STRUCT_INTERNAL_H
 
 #include "async/future_internal.h"
-#include "net/iostream_internal.h"
+#include "net/tcpserver_internal.h"
 #include "util/alloc_internal.h"
 
 enum {
@@ -76,6 +76,11 @@ typedef struct tc__chunk {
 /* ---- The rest of a stream on which single operations are used, made by the first of them ---- */
 typedef enum { TC__READ_NONE, TC__READ_UNTIL, TC__READ_BYTES, TC__READ_INTO, TC__READ_TO_END } tc__read_kind_t;
 
+typedef struct {
+    tc__address_t address; /* family 0: not known yet */
+    char text[INET6_ADDRSTRLEN + 12];
+} tc__stream_end_t;
+
 typedef struct tc__stream_ops {
     tc__read_kind_t kind;
     bool partial;
@@ -89,6 +94,7 @@ typedef struct tc__stream_ops {
     tc_future_t *read_future;       /* instead of read_cb; not referenced: it withdraws the read when it goes */
     void *result;                   /* that the future will have; NULL: not made yet */
     tc__chunk_t *done, **done_tail; /* marks that are to be told */
+    tc__stream_end_t peer, local;
     char delimiter[255];
 } tc__stream_ops_t;
 
@@ -213,6 +219,9 @@ void tc__outputs_bound(tc__outputs_t *outputs);
 tc__stream_ops_t *tc__iostream_ops(tc_iostream_t *stream);                   /* NULL: out of memory */
 void tc__write_mark_done(tc_iostream_t *stream, tc__chunk_t *mark, int err); /* taken off the queue: to be told */
 void tc__write_tell(tc_iostream_t *stream); /* run the callbacks of writes that are done */
+
+/* iostream_address.c */
+void tc__iostream_set_peer(tc_iostream_t *stream, const tc__address_t *peer); /* as accept told */
 
 /* iostream_read.c: single operations */
 /* Where to receive: the caller's own memory, if it waits for that, else `scratch`. 0: the buffer is full. */

@@ -179,10 +179,13 @@ static void hand_out(tc_tcpserver_t *server, tc_iostream_t *stream, const struct
         tc_iostream_close(stream);
     } else if (server->accept_cb) {
         server->accept_cb(stream, &peer, server->user_data);
-    } else if (!server->cb) {
+        return;
+    }
+    tc__iostream_set_peer(stream, &peer);
+    if (!server->cb) {
         tc_future_set_result(&first_accept(server)->future, stream, tc__iostream_drop);
     } else {
-        char text[INET6_ADDRSTRLEN + 12];
+        char text[INET6_ADDRSTRLEN + 12]; /* the stream's own would need memory */
         tc__address_format(&peer, text, sizeof(text));
         server->cb(server, stream, text, server->user_data);
     }

@@ -155,7 +155,98 @@ static void unix_sockets_have_nameless_peers(void **state) {
     assert_int_equal(connect(client, (struct sockaddr *)&address, len), 0);
     until(accepts == 1);
     assert_string_equal(peers[0], "");
+    assert_string_equal(tc_iostream_peer(accepted[0]), "");
+    assert_string_equal(tc_iostream_local(accepted[0]), "");
+    assert_int_equal(tc_iostream_local_port(accepted[0]), 0);
     close(client);
+}
+
+/* ---- Who it is ---- */
+
+static void both_ends_of_a_stream_have_their_addresses(void **state) {
+    (void)state;
+    assert_int_equal(tc_tcpserver_listen(server, "127.0.0.1", TC_ANY_PORT), 0);
+    int port = tc_tcpserver_port(server), client = start_connect(port);
+    until(accepts == 1);
+    const char *peer = tc_iostream_peer(accepted[0]);
+    assert_string_equal(peer, "127.0.0.1");
+    assert_int_equal(tc_iostream_peer_port(accepted[0]), tc_socket_port(client));
+    assert_string_equal(tc_iostream_local(accepted[0]), "127.0.0.1");
+    assert_int_equal(tc_iostream_local_port(accepted[0]), port);
+
+    tc_iostream_t *connected; /* and of one that the program has connected itself */
+    assert_int_equal(tc_iostream_new(&connected, loop, client, NULL), 0);
+    assert_string_equal(tc_iostream_peer(connected), "127.0.0.1");
+    assert_int_equal(tc_iostream_peer_port(connected), port);
+    assert_int_equal(tc_iostream_local_port(connected), tc_iostream_peer_port(accepted[0]));
+    tc_iostream_ref(connected);
+    tc_iostream_close(connected);
+    settle();
+    assert_int_equal(tc_iostream_peer_port(connected), port); /* was asked before the close */
+    assert_string_equal(tc_iostream_local(connected), "127.0.0.1");
+    tc_iostream_unref(connected);
+    assert_ptr_equal(tc_iostream_peer(accepted[0]), peer);
+}
+
+static void ipv6_peers_have_their_addresses(void **state) {
+    (void)state;
+    struct sockaddr_in6 address = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+    if (tc_tcpserver_listen(server, "::1", TC_ANY_PORT) < 0)
+        skip(); /* a machine without */
+    address.sin6_port = htons((uint16_t)tc_tcpserver_port(server));
+    int client = socket(AF_INET6, SOCK_STREAM, 0);
+    assert_int_equal(connect(client, (struct sockaddr *)&address, sizeof(address)), 0);
+    until(accepts == 1);
+    assert_string_equal(tc_iostream_peer(accepted[0]), "::1");
+    assert_string_equal(tc_iostream_local(accepted[0]), "::1");
+    close(client);
+}
+
+static void who_has_gone_at_once_is_known_all_the_same(void **state) {
+    (void)state;
+    assert_int_equal(tc_tcpserver_listen(server, "127.0.0.1", TC_ANY_PORT), 0);
+    int client = start_connect(tc_tcpserver_port(server)), port = tc_socket_port(client);
+    reset_on_close(client);
+    until(accepts == 1);
+    tc_iostream_ref(accepted[0]);
+    tc_iostream_close(accepted[0]);
+    settle();
+    assert_string_equal(tc_iostream_peer(accepted[0]), "127.0.0.1");
+    assert_int_equal(tc_iostream_peer_port(accepted[0]), port);
+    tc_iostream_unref(accepted[0]);
+    accepts = 0;
+}
+
+static int no_name(int fd, struct sockaddr *address, socklen_t *len) {
+    (void)fd, (void)address, (void)len;
+    errno = ENOTCONN;
+    return -1;
+}
+
+static void what_cannot_be_told_is_empty_and_asked_for_again(void **state) {
+    (void)state;
+    tc__sys_t real = tc__sys;
+    int fds[2];
+    tcp_pair(fds);
+    tc_iostream_t *stream, *mine, *yours;
+    assert_int_equal(tc_iostream_new(&stream, loop, fds[0], NULL), 0);
+    tc__sys.getpeername = tc__sys.getsockname = no_name;
+    assert_string_equal(tc_iostream_peer(stream), "");
+    assert_int_equal(tc_iostream_peer_port(stream), 0);
+    assert_string_equal(tc_iostream_local(stream), "");
+    tc__sys = real;
+    assert_string_equal(tc_iostream_peer(stream), "127.0.0.1");
+    assert_int_equal(tc_iostream_local_port(stream), tc_socket_port(fds[0]));
+    tc_iostream_close(stream);
+    close(fds[1]);
+    assert_int_equal(tc_iostream_pair(&mine, &yours, loop, NULL), 0);
+    assert_string_equal(tc_iostream_peer(mine), "");
+    assert_string_equal(tc_iostream_local(yours), "");
+    assert_int_equal(tc_iostream_local_port(yours), 0);
+    tc_iostream_close(mine), tc_iostream_close(yours);
+    assert_string_equal(tc_iostream_peer(NULL), "");
+    assert_int_equal(tc_iostream_peer_port(NULL), 0);
+    assert_int_equal(tc_iostream_local_port(NULL), 0);
 }
 
 /* ---- Stopping ---- */
@@ -280,6 +371,8 @@ static void connections_are_awaited_first_come_first_served(void **state) {
     settle();
     int clients[3] = { start_connect(tc_tcpserver_port(awaited)) };
     until(tc_future_state(first) != TC_PENDING);
+    assert_string_equal(tc_iostream_peer(tc_future_result(first)), "127.0.0.1");
+    assert_int_equal(tc_iostream_peer_port(tc_future_result(first)), tc_socket_port(clients[0]));
     assert_int_equal(tc_future_state(second), TC_PENDING);
     close_taken(first);
     clients[1] = start_connect(tc_tcpserver_port(awaited));
@@ -587,6 +680,10 @@ int main(void) {
         T(several_addresses_can_be_served),
         T(many_clients_at_once_are_all_taken),
         T(unix_sockets_have_nameless_peers),
+        T(both_ends_of_a_stream_have_their_addresses),
+        T(ipv6_peers_have_their_addresses),
+        T(who_has_gone_at_once_is_known_all_the_same),
+        T(what_cannot_be_told_is_empty_and_asked_for_again),
         T(stopping_closes_the_listeners_only),
         T(it_may_be_stopped_in_its_own_callback),
         T(it_may_be_freed_in_its_own_callback),
