@@ -392,7 +392,7 @@ static int take_lines(void *stream) {
         void *line;
         int err = tc_await(tc_with_timeout(read_line(stream), 100), &line);
         if (err == 0) {
-            char wanted[8];
+            char wanted[16];
             snprintf(wanted, sizeof wanted, "%d\n", ++got);
             out_of_order += strcmp(tc_iostream_bytes(line).data, wanted) != 0;
             tc_iostream_bytes_free(line);
