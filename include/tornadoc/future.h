@@ -144,12 +144,19 @@ typedef int (*tc_work_fn)(void *arg, void **out);
  * is freed waits for jobs that a coroutine or a request (tc_then) waits for, since they may use their memory; others
  * end by themselves, and their `free_arg` is called by the worker.
  *
+ * The future fails at once with TC_EOVERLOAD if too many jobs wait for a thread already; as a handler's outcome that is
+ * a 503.
+ *
  * @return NULL: out of memory, or no loop on this thread
  */
 TC_EXTERN tc_future_t *tc_run_in_executor(tc_executor_t *executor, tc_work_fn fn, void *arg, tc_free_fn free_arg);
 
 /** A pool of at most `threads` threads, started as they are needed. @return 0; TC_EINVAL for none; TC_ENOMEM */
 TC_EXTERN int tc_executor_new(tc_executor_t **out, unsigned threads) TC_MUST_CHECK;
+
+/** How many jobs may wait beyond those that have a thread; TC_UNLIMITED; 0: the default, 100,000, which is also what
+ * the process's has. What is queued already stays. */
+TC_ANY_THREAD void tc_executor_set_max_queued(tc_executor_t *executor, size_t most);
 
 /** Take back what is queued (TC_ECANCELED), wait for what runs, end the threads. NULL is fine. */
 TC_EXTERN void tc_executor_free(tc_executor_t *executor);

@@ -17,6 +17,15 @@ extern "C" {
 
 typedef struct tc_httpserver tc_httpserver_t;
 
+/** Header fields in which proxies tell who the client is, and by which protocol it came. */
+enum {
+    TC_TRUST_FORWARDED = 1u << 0, /**< RFC 7239 */
+    TC_TRUST_X_FORWARDED_FOR = 1u << 1,
+    TC_TRUST_X_REAL_IP = 1u << 2,
+    TC_TRUST_X_FORWARDED_PROTO = 1u << 3,
+    TC_TRUST_X_SCHEME = 1u << 4
+};
+
 /** Zero is the default, everywhere. Sizes are bytes (TC_UNLIMITED), times milliseconds (TC_FOREVER). */
 typedef struct {
     size_t max_request_line; /**< default 8 KiB; beyond it 414 */
@@ -50,6 +59,8 @@ typedef struct {
                                          among them */
     const char *server_name; /**< the Server header field; default "tornadoc/" and the version; "": none; copied */
     tc_bind_options_t bind;  /**< for tc_httpserver_listen */
+    unsigned trusted_fields; /**< with xheaders: those of TC_TRUST_… that the proxy sets itself, so that no client can;
+                                  default all. A proxy passes on what it does not set, as the client wrote it */
     uintptr_t reserved[8];   /**< must be zero */
 } tc_httpserver_options_t;
 

@@ -1,10 +1,11 @@
 /*
- * tornadoc/interop.h - the program's own libuv loop. The one public header that names a foreign type.
+ * tornadoc/interop.h - the program's own libuv loop and SSL_CTX. The one public header that names foreign types.
  */
 #ifndef TORNADOC_INTEROP_H
 #define TORNADOC_INTEROP_H
 
 #include <tornadoc/ioloop.h>
+#include <tornadoc/tls.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -22,6 +23,17 @@ TC_EXTERN int tc_ioloop_from_uv(tc_ioloop_t **out, struct uv_loop_s *uv) TC_MUST
 
 /** The uv_loop_t below, for the program's own handles. They must be closed before an own loop is freed. */
 TC_EXTERN struct uv_loop_s *tc_ioloop_uv(tc_ioloop_t *loop);
+
+struct ssl_ctx_st; /* SSL_CTX of <openssl/ssl.h> */
+
+/**
+ * A TLS context around the program's own SSL_CTX, for servers and clients alike. A reference is taken; it is used as it
+ * is, so all that it checks, and that it checks at all, is the program's: for a client that verifies, set
+ * SSL_VERIFY_PEER and whom to trust (the host name is then checked). It cannot be reloaded or added to.
+ *
+ * @return 0; TC_EINVAL for NULL; TC_ENOMEM
+ */
+TC_EXTERN int tc_tls_context_adopt(tc_tls_context_t **out, struct ssl_ctx_st *ssl_ctx) TC_MUST_CHECK;
 
 #ifdef __cplusplus
 }

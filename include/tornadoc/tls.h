@@ -23,12 +23,20 @@ typedef struct tc_tls_context tc_tls_context_t;
 
 /* ---- What a context is made from ------------------------------------------------------------------------------ */
 
-/** A certificate and its key, as PEM, each from a file or from memory. */
-typedef struct {
-    const char *cert_file; /**< the certificate, then those that lead from it towards a root */
-    const char *key_file;  /**< its private key; NULL: cert_file holds it too */
-    tc_bytes_t cert, key;  /**< the same from memory, copied, where no file is named */
-    uintptr_t reserved[8]; /**< must be zero */
+/**
+ * The password of a key: write it to `out` and return its length; negative: there is none. Called whenever the key is
+ * read, by the functions that make a context, add to it or reload it, and on their thread.
+ */
+typedef int (*tc_tls_password_cb)(char *out, size_t size, void *user_data);
+
+/** A certificate and its key, as PEM, each from a file or from memory. Files are regular ones, of 16 MiB at most. */
+typedef struct tc_tls_certificate {
+    const char *cert_file;          /**< the certificate, then those that lead from it towards a root */
+    const char *key_file;           /**< its private key; NULL: cert_file holds it too */
+    tc_bytes_t cert, key;           /**< the same from memory, where no file is named */
+    tc_tls_password_cb password_cb; /**< of an encrypted key */
+    void *password_data;            /**< lives as long as the context */
+    uintptr_t reserved[8];          /**< must be zero */
 } tc_tls_certificate_t;
 
 /** What a server asks of its clients. */
@@ -38,18 +46,38 @@ typedef enum {
     TC_TLS_CLIENT_CERT_REQUIRED  /**< a valid one */
 } tc_tls_client_cert_t;
 
-/** All zero means the defaults. What is pointed at is copied. */
+/** Older versions are not offered by any context but an adopted one (RFC 8996). */
+typedef enum { TC_TLS_VERSION_DEFAULT, TC_TLS_1_2, TC_TLS_1_3 } tc_tls_version_t;
+
+/** All zero means the defaults. Texts and bytes are copied. */
 typedef struct {
     tc_tls_certificate_t certificate; /**< a server has one; a client may */
+    bool allow_expired;               /**< let a server begin whose certificate has expired, or is not valid yet */
 
     const char *ca_file; /**< PEM: whose certificates the other side's must lead to. Several sources add up; without
                               one a client trusts whom the system trusts */
-    const char *ca_dir;  /**< a folder of such files, named by hash, as c_rehash makes it */
+    const char *ca_dir;  /**< a folder of such files, named by hash as `openssl rehash` does */
     tc_bytes_t ca;       /**< the same from memory */
 
     tc_tls_client_cert_t client_cert; /**< of servers; asking for one takes a CA */
     bool insecure_skip_verify;        /**< of clients: take any certificate from anyone */
-    uintptr_t reserved[16];           /**< must be zero */
+
+    tc_tls_version_t min_version, max_version; /**< default TLS 1.2 and 1.3 */
+    const char *ciphers; /**< of TLS 1.2, in OpenSSL's notation; default of servers: ECDHE with AES-GCM or ChaCha20 */
+    const char *ciphersuites; /**< of TLS 1.3; default OpenSSL's */
+    const char *groups; /**< "X25519:P-256", best first; default of servers: those, P-384, and X25519MLKEM768 where
+                             OpenSSL has it */
+    const char *alpn;   /**< "h2, http/1.1", best first; a client that offers none of a server's is refused. Default:
+                             what the protocol above speaks */
+
+    bool no_session_tickets;      /**< of servers: sessions are kept here, not by clients */
+    bool no_session_cache;        /**< of servers: no sessions for clients that take no tickets */
+    size_t session_cache_size;    /**< how many of those; default 1,024; at most a million */
+    uint64_t session_lifetime_ms; /**< how long a session may be resumed; default 2 hours; a minute to 7 days */
+
+    const char *insecure_key_log_file; /**< for debugging: append the keys of all connections, as SSLKEYLOGFILE of
+                                            browsers; whoever reads it reads all that was sent */
+    uintptr_t reserved[16];            /**< must be zero */
 } tc_tls_options_t;
 
 /* ---- Life ----------------------------------------------------------------------------------------------------- */
@@ -68,6 +96,15 @@ TC_EXTERN int tc_tls_context_new_server(tc_tls_context_t **out, const tc_tls_opt
 
 /** A client's context; NULL options are fine. */
 TC_EXTERN int tc_tls_context_new_client(tc_tls_context_t **out, const tc_tls_options_t *options) TC_MUST_CHECK;
+
+/**
+ * Read all files again, for certificates that were renewed. All or nothing: if anything is wrong with any of them, the
+ * context stays as it was, and tc_error_detail() has the reason. Connections that were made keep what they have;
+ * whoever connects from now on meets the new. It blocks while it reads.
+ *
+ * @return as the function that made the context
+ */
+TC_ANY_THREAD int tc_tls_context_reload(tc_tls_context_t *tls) TC_MUST_CHECK;
 
 TC_ANY_THREAD tc_tls_context_t *tc_tls_context_ref(tc_tls_context_t *tls);
 /** Give a reference back; the last one frees the context. Connections hold their own. NULL is fine. */

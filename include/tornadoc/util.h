@@ -81,7 +81,8 @@ enum {
     TC_ETLS = -1028,           /**< TLS failed */
     TC_EPATTERN = -1029,       /**< a bad route pattern or regular expression */
     TC_ENOTCORO = -1030,       /**< awaiting outside a coroutine */
-    TC_EJSON = -1031           /**< not valid JSON */
+    TC_EJSON = -1031,          /**< not valid JSON */
+    TC_EOVERLOAD = -1032       /**< too much waits for the same thing already; as an outcome a 503 */
 };
 
 /** Hand a failure up: `TC_TRY(tc_read_json(req, &root));` */

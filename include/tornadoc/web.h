@@ -30,12 +30,14 @@
 extern "C" {
 #endif
 
-typedef struct tc_application tc_application_t; /* routes and settings; read-only once it listens */
-typedef struct tc_router tc_router_t;           /* a group of routes inside an application */
-typedef struct tc_request tc_request_t;         /* one exchange: the request and its answer */
-typedef struct tc_deferred tc_deferred_t;       /* counted token for a request whose outcome comes later */
-typedef struct tc_http_file tc_http_file_t;     /* a file that came with a form */
-typedef struct yyjson_val yyjson_val;           /* JSON trees: #include <yyjson.h> to use them */
+typedef struct tc_application tc_application_t;       /* routes and settings; read-only once it listens */
+typedef struct tc_router tc_router_t;                 /* a group of routes inside an application */
+typedef struct tc_request tc_request_t;               /* one exchange: the request and its answer */
+typedef struct tc_deferred tc_deferred_t;             /* counted token for a request whose outcome comes later */
+typedef struct tc_http_file tc_http_file_t;           /* a file that came with a form */
+typedef struct tc_cookie_options tc_cookie_options_t; /* see tc_set_cookie */
+typedef struct tc_signing_key tc_signing_key_t;       /* see tc_create_signed_value */
+typedef struct yyjson_val yyjson_val;                 /* JSON trees: #include <yyjson.h> to use them */
 typedef struct yyjson_mut_doc yyjson_mut_doc;
 
 /* ---- The request handler -------------------------------------------------------------------------------------- */
@@ -137,6 +139,13 @@ typedef struct {
     /** Bytes of a body that tc_read_json reads; default 2 MiB; beyond it 413. A tree takes more memory than its text,
      *  ten times as much for a list of digits, twenty for brackets without an end, and that counts as no body. */
     size_t max_json_size;
+    /** Signs cookies: 32 bytes or more, that stay secret and the same, from `openssl rand -base64 32`. Copied. Default
+     *  none, and the functions of signed cookies fail. */
+    const char *cookie_secret;
+    /** Instead of cookie_secret, for secrets that change: signed with the key of key_version, read with any of them;
+     *  ended by one whose key is NULL. Copied. */
+    const tc_signing_key_t *cookie_secrets;
+    int key_version;       /**< one of cookie_secrets' */
     uintptr_t reserved[2]; /**< must be zero */
 } tc_application_options_t;
 
@@ -321,6 +330,9 @@ TC_EXTERN tc_future_t *tc_keep_body(tc_request_t *req, const char *path, unsigne
  * TC_TRY. */
 TC_EXTERN int tc_read_json(tc_request_t *req, yyjson_val **root) TC_MUST_CHECK;
 TC_EXTERN const char *tc_get_cookie(const tc_request_t *req, const char *name, const char *fallback);
+/** The value of a cookie that tc_set_signed_cookie set: NULL if there is none, it was signed more than `max_age_ms` ago
+ *  (0: 31 days; TC_FOREVER), or was not signed by us for that name. */
+TC_EXTERN const char *tc_get_signed_cookie(const tc_request_t *req, const char *name, uint64_t max_age_ms);
 
 TC_EXTERN void *tc_arg(const tc_request_t *req); /**< given with the route */
 TC_EXTERN void *tc_data(tc_request_t *req);      /**< data_size zeroed bytes; NULL if that is 0 */
@@ -409,6 +421,45 @@ TC_EXTERN tc_future_t *tc_drained(tc_request_t *req); /**< done when it is; TC_E
  * in the log. */
 TC_EXTERN int tc_finish(tc_request_t *req);
 
+/* ---- Cookies --------------------------------------------------------------------------------------------------- */
+
+typedef enum { TC_SAMESITE_DEFAULT = 0, TC_SAMESITE_LAX, TC_SAMESITE_STRICT, TC_SAMESITE_NONE } tc_samesite_t;
+
+struct tc_cookie_options {
+    const char *domain; /**< "example.com" for all of its hosts; default this host alone */
+    const char *path;   /**< default "/" */
+    /** Default: until the browser closes, but 30 days for a signed cookie. At most 400 days, as browsers have it;
+     *  TC_FOREVER for those. */
+    uint64_t max_age_ms;
+    bool session; /**< until the browser closes, a signed one too */
+    /** Over https only. So is, without asking, a cookie that is set over https, one whose name begins with "__Host-" or
+     *  "__Secure-", one with TC_SAMESITE_NONE, and one that is partitioned. */
+    bool secure;
+    bool insecure;          /**< over http too, though it is set over https */
+    bool httponly;          /**< no script sees it */
+    bool partitioned;       /**< one for each site that embeds this one */
+    tc_samesite_t samesite; /**< default the browser's: mostly as TC_SAMESITE_LAX */
+    uintptr_t reserved[4];  /**< must be zero */
+};
+
+/**
+ * Set a cookie with the answer, be that an error page; one of that name that was set before is replaced. What is no
+ * text for a cookie is quoted, and tc_get_cookie undoes it: quotes, commas, semicolons, backslashes, and what is not
+ * ASCII.
+ *
+ * @param options NULL: the defaults
+ * @return 0; TC_EINVAL for a name that is no token or that of an attribute, for control bytes and spaces in the value,
+ *         for what may not be in a domain or path, and where the prefix of a name forbids what the options say;
+ *         TC_ETOOBIG for more than the 4,096 bytes of name and value that browsers keep
+ */
+TC_EXTERN int tc_set_cookie(tc_request_t *req, const char *name, const char *value, const tc_cookie_options_t *options);
+/** The same, signed: clients can read the value, but not change it. Any text; it grows by a third, and some 110 bytes.
+ *  TC_EINVAL also without a cookie_secret. */
+TC_EXTERN int tc_set_signed_cookie(tc_request_t *req, const char *name, const char *value,
+                                   const tc_cookie_options_t *options);
+/** Make the browser forget a cookie; domain, path and the prefix of its name must be those that it was set with. */
+TC_EXTERN int tc_clear_cookie(tc_request_t *req, const char *name, const tc_cookie_options_t *options);
+
 /* ---- Signed values -----------------------------------------------------------------------------------------------
  *
  * Text that anybody may read, and nobody without the key can make or change: for links in mails, and what
@@ -416,10 +467,10 @@ TC_EXTERN int tc_finish(tc_request_t *req);
  */
 
 /** What values are signed with. */
-typedef struct {
+struct tc_signing_key {
     int version;     /**< 0 or more; Tornado's of a single secret is 0 */
     const char *key; /**< a secret of 32 bytes or more, from `openssl rand -base64 32` */
-} tc_signing_key_t;
+};
 
 /**
  * Sign `value`, which may be any bytes, for `name`, at a time in seconds since 1970: time(NULL).

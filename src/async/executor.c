@@ -24,7 +24,7 @@
 #include "util/error_internal.h"
 #include "util/log_internal.h"
 
-enum { THREADS_PER_CPU = 5, MOST_THREADS = 4096 };
+enum { THREADS_PER_CPU = 5, MOST_THREADS = 4096, MAX_QUEUED = 100000 };
 
 struct tc_executor {
     uv_mutex_t mutex; /* guards all below but `refs` */
@@ -32,8 +32,8 @@ struct tc_executor {
     uv_cond_t over; /* a job that somebody waits for has run */
     atomic_uint refs;
     tc__list_t queue; /* of job_t */
-    size_t queued;
-    unsigned max_threads, thread_count, idle;
+    size_t queued, max_queued;
+    unsigned max_threads, thread_count, idle, running;
     bool ending;
     uv_thread_t threads[]; /* max_threads of them */
 };
@@ -87,6 +87,7 @@ int tc_executor_new(tc_executor_t **out, unsigned threads) {
     atomic_init(&executor->refs, 1);
     tc__list_init(&executor->queue);
     executor->max_threads = threads;
+    executor->max_queued = MAX_QUEUED;
     *out = executor;
     return 0;
 fail_wake:
@@ -96,6 +97,16 @@ fail_mutex:
 fail:
     tc__free(executor);
     return tc__fail(err, "cannot make an executor: %s", tc_strerror(err));
+}
+
+void tc_executor_set_max_queued(tc_executor_t *executor, size_t most) {
+    if (!executor) {
+        tc__misuse(TC_EINVAL, "tc_executor_set_max_queued: the executor is NULL");
+        return;
+    }
+    uv_mutex_lock(&executor->mutex);
+    executor->max_queued = most ? most : MAX_QUEUED;
+    uv_mutex_unlock(&executor->mutex);
 }
 
 /* ---- Jobs ---- */
@@ -189,6 +200,7 @@ static job_t *wait_for_job(tc_executor_t *executor) {
         uv_cond_wait(&executor->wake, &executor->mutex);
     executor->idle--;
     job_t *job = pop_locked(executor);
+    executor->running += job != NULL;
     uv_mutex_unlock(&executor->mutex);
     return job;
 }
@@ -196,6 +208,7 @@ static job_t *wait_for_job(tc_executor_t *executor) {
 static void tell_over(tc_executor_t *executor, job_t *job) {
     uv_mutex_lock(&executor->mutex);
     job->is_over = true;
+    executor->running--;
     uv_cond_broadcast(&executor->over);
     uv_mutex_unlock(&executor->mutex);
 }
@@ -229,11 +242,17 @@ static int create_thread(uv_thread_t *thread, tc_executor_t *executor) {
     return err;
 }
 
+/* Would it wait behind as many as may? Those for which there is a thread, or will be, do not wait. */
+static bool is_full(const tc_executor_t *executor) {
+    size_t busy = executor->queued + executor->running;
+    return busy >= executor->max_threads && busy - executor->max_threads >= executor->max_queued;
+}
+
 /* Queue it, with one more thread if all that are there have something to do. No thread at all is a failure; fewer than
  * wanted are not. */
 static int enqueue(tc_executor_t *executor, job_t *job) {
     uv_mutex_lock(&executor->mutex);
-    int err = executor->ending ? TC_ECLOSED : 0;
+    int err = executor->ending ? TC_ECLOSED : is_full(executor) ? TC_EOVERLOAD : 0;
     if (err == 0 && executor->queued >= executor->idle && executor->thread_count < executor->max_threads) {
         err = create_thread(&executor->threads[executor->thread_count], executor);
         if (err == 0)
@@ -307,7 +326,10 @@ static unsigned thread_count_of(tc__shared_t which) {
 static tc_executor_t *shared_for(tc_ioloop_t *loop, tc__shared_t which) {
     uv_once(&shared_once, init_shared_mutex);
     uv_mutex_lock(&shared_mutex);
-    int err = shared[which].executor ? 0 : tc_executor_new(&shared[which].executor, thread_count_of(which));
+    int err = 0;
+    if (!shared[which].executor && (err = tc_executor_new(&shared[which].executor, thread_count_of(which))) == 0 &&
+        which == TC__SHARED_FILES) /* at most a job of each request that writes */
+        tc_executor_set_max_queued(shared[which].executor, TC_UNLIMITED);
     if (err == 0 && !loop->p->uses_shared_executor[which]) {
         loop->p->uses_shared_executor[which] = true;
         shared[which].users++;
@@ -370,10 +392,13 @@ static tc_future_t *start(tc_ioloop_t *loop, tc_executor_t *executor, tc_work_fn
     job->arg = arg;
     job->free_arg = free_arg;
     tc_future_t *future = tc_future_ref(job->future);
-    if (enqueue(executor, job) < 0) { /* UV_EAGAIN mostly, which says of a future that it pends */
+    int err = enqueue(executor, job);
+    if (err == TC_EOVERLOAD)
+        tc_future_set_error(future, err, "too many jobs wait for a thread");
+    else if (err < 0) /* UV_EAGAIN mostly, which says of a future that it pends */
         tc_future_set_error(future, TC_ENOMEM, "no thread could be started");
+    if (err < 0)
         finish(job, loop);
-    }
     return future;
 }
 

@@ -39,7 +39,7 @@ static bool is_attribute(tc_bytes_t name) {
 }
 
 /* A token; Python allows ":" as well. */
-static bool is_cookie_name(tc_bytes_t name) {
+bool tc__is_cookie_name(tc_bytes_t name) {
     size_t start = 0;
     for (size_t i = 0; i <= name.len; i++) {
         if (i < name.len && name.data[i] != ':')
@@ -61,7 +61,7 @@ static bool next_cookie(tc_bytes_t *rest, tc_bytes_t *name, tc_bytes_t *value) {
         size_t len = (size_t)(equals - chunk.data);
         *name = tc__bytes_trim(tc_bytes(chunk.data, len));
         *value = tc__bytes_trim(tc_bytes(equals + 1, chunk.len - len - 1));
-        if (is_cookie_name(*name))
+        if (tc__is_cookie_name(*name))
             return true;
     }
     return false;

@@ -20,6 +20,8 @@ typedef struct {
  * name an attribute ("path", "expires", …) are dropped. 0; TC_ETOOBIG beyond max_count (before anything is kept);
  * TC_ENOMEM. */
 int tc__cookies_parse(tc__cookies_t *cookies, tc__arena_t *arena, tc_bytes_t text, size_t max_count);
+/* Is it one that is not dropped? */
+bool tc__is_cookie_name(tc_bytes_t name);
 const tc__cookie_t *tc__cookies_last(const tc__cookies_t *cookies, tc_bytes_t name);
 
 #endif

@@ -334,15 +334,15 @@ void tc__forwarded_read(tc__forwarded_t *out, const tc__headers_t *headers, unsi
         return;
 
     agreement_t all = { .address_disputed = false };
-    if (fields & TC__FORWARDED_FORWARDED)
+    if (fields & TC_TRUST_FORWARDED)
         hear(&all, read_forwarded(headers, trusted), trusted);
-    if (fields & TC__FORWARDED_X_FORWARDED_FOR)
+    if (fields & TC_TRUST_X_FORWARDED_FOR)
         hear(&all, read_forwarded_for(headers, trusted), trusted);
-    if (fields & TC__FORWARDED_X_REAL_IP)
+    if (fields & TC_TRUST_X_REAL_IP)
         hear(&all, read_real_ip(headers), trusted);
-    if (fields & TC__FORWARDED_X_FORWARDED_PROTO)
+    if (fields & TC_TRUST_X_FORWARDED_PROTO)
         hear(&all, read_forwarded_proto(headers), trusted);
-    if (fields & TC__FORWARDED_X_SCHEME)
+    if (fields & TC_TRUST_X_SCHEME)
         hear(&all, read_scheme(headers), trusted);
 
     if (all.address_disputed) /* nobody: to fall back to the peer would let clients look like our own proxy */

@@ -265,10 +265,10 @@ static bool wants_keep_alive(const tc__server_request_t *request) {
 }
 
 /* Who the client is, as far as trusted proxies tell. */
-static void believe_proxies(tc__server_request_t *request, const tc__cidrs_t *trusted) {
+static void believe_proxies(tc__server_request_t *request, const tc__http1_params_t *params) {
     static tc__log_limit_t limit;
     tc__forwarded_t told;
-    tc__forwarded_read(&told, &request->headers, TC__FORWARDED_ALL, &request->remote, trusted);
+    tc__forwarded_read(&told, &request->headers, params->trusted_fields, &request->remote, params->trusted);
     if (told.disputed)
         tc__log_limited(&limit, TC__LOG_GENERAL, TC_LOG_WARNING, NULL,
                         "a proxy's header fields name different clients or protocols: they are not believed");
@@ -295,7 +295,7 @@ static int understand_head(tc__http1_message_t *message, char *head, size_t len)
         (status = check_expect(message)) != 0)
         return status;
     if (message->connection->params->trusted)
-        believe_proxies(request, message->connection->params->trusted);
+        believe_proxies(request, message->connection->params);
     message->keep_alive = wants_keep_alive(request);
     return 0;
 }

@@ -19,6 +19,7 @@ typedef struct {
     tc__outputs_t *outputs;     /* what is queued for all of them */
     const tc__cidrs_t *proxies; /* whose connections begin with a PROXY header, all of them; NULL: none does */
     const tc__cidrs_t *trusted; /* the proxies that are believed; NULL: none */
+    unsigned trusted_fields;    /* TC_TRUST_…: in which fields */
     bool draining;              /* every answer from now on is a connection's last */
     tc_bytes_t server_name;     /* of the Server field; empty: none */
     const tc__server_delegate_t *delegate;

@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 
 #include "async/ioloop_internal.h"
+#include "http/forwarded_internal.h"
 #include "http/http1connection_internal.h"
 #include "net/tcpserver_internal.h"
 #include "util/alloc_internal.h"
@@ -245,6 +246,9 @@ static int set_server_name(tc_httpserver_t *server, const char *name) {
 }
 
 static int set_trusted(tc_httpserver_t *server, const tc_httpserver_options_t *o) {
+    if (o->trusted_fields && (!o->xheaders || o->trusted_fields > TC__TRUST_ALL))
+        return tc__misuse(TC_EINVAL, o->xheaders ? "trusted_fields: some are not known to this library"
+                                                 : "trusted_fields means nothing without xheaders");
     if (!o->xheaders && !o->proxy_protocol)
         return o->trusted_downstream
                    ? tc__misuse(TC_EINVAL, "trusted_downstream means nothing without xheaders or proxy_protocol")
@@ -254,6 +258,7 @@ static int set_trusted(tc_httpserver_t *server, const tc_httpserver_options_t *o
     if (err < 0)
         return tc__misuse(err, "trusted_downstream: %s", tc_error_detail());
     server->params.trusted = o->xheaders ? &server->trusted : NULL;
+    server->params.trusted_fields = o->trusted_fields ? o->trusted_fields : TC__TRUST_ALL;
     server->params.proxies = o->proxy_protocol ? &server->trusted : NULL;
     return 0;
 }

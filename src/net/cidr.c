@@ -169,27 +169,18 @@ bool tc__cidr_contains(const tc__cidr_t *cidr, const tc__address_t *address) {
 
 /* ---- Lists of networks ---- */
 
-/* The next word of *rest; false: none left. */
-static bool next_word(const char **rest, tc_bytes_t *word) {
-    static const char separators[] = ", \t\r\n";
-    const char *start = *rest + strspn(*rest, separators);
-    *word = tc_bytes(start, strcspn(start, separators));
-    *rest = start + word->len;
-    return word->len > 0;
-}
-
 int tc__cidrs_init(tc__cidrs_t *cidrs, const char *text) {
     tc__cidrs_t read = { NULL, 0 };
     tc_bytes_t word;
     size_t count = 0;
-    for (const char *rest = text ? text : ""; next_word(&rest, &word);)
+    for (const char *rest = text ? text : ""; tc__next_word(&rest, &word);)
         count++;
     if (count > 0) {
         read.items = tc__calloc(count, sizeof *read.items);
         if (read.items == NULL)
             return TC_ENOMEM;
     }
-    for (const char *rest = text; read.count < count && next_word(&rest, &word); read.count++) {
+    for (const char *rest = text; read.count < count && tc__next_word(&rest, &word); read.count++) {
         int err = tc__cidr_parse(word, &read.items[read.count]);
         if (err < 0) {
             tc__cidrs_deinit(&read);

@@ -1,61 +1,115 @@
 /*
  * tls_context.c - a TLS context: what connections are made from, shared by servers, clients and threads.
  *
- * An SSL_CTX is never changed once connections are made from it.
+ * A context is its options, copied, and the site that was made from them: OpenSSL's SSL_CTX, which is never changed
+ * once connections are made from it. A reload makes another site and puts it in the place of the old one, which lives
+ * on in its connections; if anything fails on the way, the old one stays. The lock of that place is held for moments
+ * only.
+ *
+ * An SSL holds its context: OpenSSL calls back with the SSL, and finds the context by it.
  */
 #include "net/tls_context_private.h"
 
-#include <stdatomic.h>
+#include <unistd.h>
 
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
+#include <tornadoc/interop.h>
 
 #include "net/cidr_internal.h"
 #include "util/alloc_internal.h"
 #include "util/error_internal.h"
 
-struct tc_tls_context {
-    atomic_uint refs;
-    bool server;
-    SSL_CTX *ctx;
-};
-
 /* ---- Life ---- */
 
-static int new_context(tc_tls_context_t **out, const tc_tls_options_t *options, bool server) {
-    TC_TRY(tc__tls_check_options(options, server));
-    tc_tls_context_t *tls = tc__calloc(1, sizeof *tls);
-    if (!tls)
-        return tc__fail(TC_ENOMEM, "out of memory for a TLS context");
-    atomic_init(&tls->refs, 1);
-    tls->server = server;
-    int err = tc__tls_ssl_ctx_new(&tls->ctx, options, server);
-    if (err < 0) {
-        tc_tls_context_unref(tls);
+static int init_locks(tc_tls_context_t *tls) {
+    int err = uv_mutex_init(&tls->now_lock);
+    if (err < 0)
         return err;
+    err = uv_mutex_init(&tls->change_lock);
+    if (err < 0)
+        uv_mutex_destroy(&tls->now_lock);
+    return err;
+}
+
+/* A context without a site. */
+static int alloc_context(tc_tls_context_t **out, tc__tls_role_t role) {
+    tc_tls_context_t *tls = tc__calloc(1, sizeof *tls);
+    int err = tls ? init_locks(tls) : TC_ENOMEM;
+    if (err < 0) {
+        tc__free(tls);
+        return tc__fail(err, "TLS context: %s", tc_strerror(err));
     }
+    atomic_init(&tls->refs, 1);
+    tls->role = role;
+    tls->key_log = -1;
+    tc__arena_init(&tls->memory, NULL);
     *out = tls;
     return 0;
+}
+
+static int take_options(tc_tls_context_t *tls, const tc_tls_options_t *options) {
+    tc_tls_options_t copy = *options;
+    TC_TRY(tc__tls_copy_options(&tls->memory, &copy));
+    tls->options = copy;
+    TC_TRY(tc__tls_parse_alpn(&tls->memory, &tls->alpn, options->alpn));
+    tls->options.alpn = NULL;
+    if (copy.insecure_key_log_file) {
+        tls->key_log = tc__tls_key_log_open(copy.insecure_key_log_file);
+        if (tls->key_log < 0)
+            return tls->key_log;
+    }
+    return 0;
+}
+
+static int new_context(tc_tls_context_t **out, const tc_tls_options_t *options, tc__tls_role_t role) {
+    TC_TRY(tc__tls_check_options(options, role));
+    tc_tls_context_t *tls;
+    TC_TRY(alloc_context(&tls, role));
+    int err = take_options(tls, options);
+    if (err == 0)
+        err = tc__tls_site_new(&tls->site, tls, &tls->options.certificate, NULL);
+    if (err == 0)
+        *out = tls;
+    else
+        tc_tls_context_unref(tls);
+    return err;
 }
 
 int tc_tls_context_new(tc_tls_context_t **out, const char *cert_file, const char *key_file) {
     if (!out || !cert_file)
         return tc__misuse(TC_EINVAL, "tc_tls_context_new: %s is NULL", out ? "cert_file" : "out");
-    return new_context(out, &(tc_tls_options_t){ .certificate = { .cert_file = cert_file, .key_file = key_file } },
-                       true);
+    tc_tls_options_t options = { .certificate = { .cert_file = cert_file, .key_file = key_file } };
+    return new_context(out, &options, TC__TLS_SERVER);
 }
 
 int tc_tls_context_new_server(tc_tls_context_t **out, const tc_tls_options_t *options) {
     if (!out || !options)
-        return tc__misuse(TC_EINVAL, "tc_tls_context_new_server: %s",
-                          out ? "a server needs a certificate" : "out is NULL");
-    return new_context(out, options, true);
+        return tc__misuse(TC_EINVAL, "tc_tls_context_new_server: %s is NULL", out ? "options" : "out");
+    return new_context(out, options, TC__TLS_SERVER);
 }
 
 int tc_tls_context_new_client(tc_tls_context_t **out, const tc_tls_options_t *options) {
     if (!out)
         return tc__misuse(TC_EINVAL, "tc_tls_context_new_client: out is NULL");
-    return new_context(out, options ? options : &(tc_tls_options_t){ 0 }, false);
+    return new_context(out, options ? options : &(tc_tls_options_t){ 0 }, TC__TLS_CLIENT);
+}
+
+int tc_tls_context_adopt(tc_tls_context_t **out, SSL_CTX *ssl_ctx) {
+    if (!out || !ssl_ctx)
+        return tc__misuse(TC_EINVAL, "tc_tls_context_adopt: %s is NULL", out ? "ssl_ctx" : "out");
+    tc_tls_context_t *tls;
+    TC_TRY(alloc_context(&tls, TC__TLS_ADOPTED));
+    tls->site = tc__calloc(1, sizeof *tls->site);
+    if (!tls->site) {
+        tc_tls_context_unref(tls);
+        return tc__fail(TC_ENOMEM, "out of memory for a TLS context");
+    }
+    atomic_init(&tls->site->refs, 1);
+    SSL_CTX_up_ref(ssl_ctx);
+    tls->site->ctx = ssl_ctx;
+    *out = tls;
+    return 0;
 }
 
 tc_tls_context_t *tc_tls_context_ref(tc_tls_context_t *tls) {
@@ -66,23 +120,108 @@ tc_tls_context_t *tc_tls_context_ref(tc_tls_context_t *tls) {
 void tc_tls_context_unref(tc_tls_context_t *tls) {
     if (!tls || atomic_fetch_sub_explicit(&tls->refs, 1, memory_order_acq_rel) != 1)
         return;
-    SSL_CTX_free(tls->ctx);
+    tc__tls_site_unref(tls->site);
+    tc__tls_erase_certificate(&tls->options.certificate);
+    if (tls->key_log >= 0)
+        close(tls->key_log);
+    tc__arena_deinit(&tls->memory);
+    uv_mutex_destroy(&tls->now_lock);
+    uv_mutex_destroy(&tls->change_lock);
     tc__free(tls);
+}
+
+/* ---- What it stands for now ---- */
+
+static tc__tls_site_t *site_now(tc_tls_context_t *tls) {
+    uv_mutex_lock(&tls->now_lock);
+    tc__tls_site_t *site = tc__tls_site_ref(tls->site);
+    uv_mutex_unlock(&tls->now_lock);
+    return site;
+}
+
+static void put_site(tc_tls_context_t *tls, tc__tls_site_t *site) {
+    uv_mutex_lock(&tls->now_lock);
+    tc__tls_site_t *old = tls->site;
+    tls->site = site;
+    uv_mutex_unlock(&tls->now_lock);
+    tc__tls_site_unref(old);
+}
+
+int tc_tls_context_reload(tc_tls_context_t *tls) {
+    if (!tls || tls->role == TC__TLS_ADOPTED)
+        return tc__misuse(TC_EINVAL, "tc_tls_context_reload: %s", tls ? "an adopted SSL_CTX is the program's" : "NULL");
+    tc__tls_site_t *site = NULL;
+    uv_mutex_lock(&tls->change_lock);
+    int err = tc__tls_site_new(&site, tls, &tls->options.certificate, NULL);
+    if (err == 0)
+        put_site(tls, site);
+    uv_mutex_unlock(&tls->change_lock);
+    return err;
 }
 
 /* ---- Connections ---- */
 
+static void free_connection(void *parent, void *data, CRYPTO_EX_DATA *all, int index, long number, void *pointer) {
+    (void)parent, (void)all, (void)index, (void)number, (void)pointer;
+    tc__tls_connection_t *connection = data;
+    if (!connection)
+        return;
+    tc_tls_context_unref(connection->tls);
+    tc__free(connection);
+}
+
+/* OpenSSL's number for our data in each SSL; of two threads that ask for the first one, one number is never used. */
+static int connection_index(void) {
+    static atomic_int known = -1;
+    int index = atomic_load(&known), none = -1;
+    if (index >= 0)
+        return index;
+    index = SSL_get_ex_new_index(0, NULL, NULL, NULL, free_connection);
+    if (index >= 0 && !atomic_compare_exchange_strong(&known, &none, index))
+        index = none;
+    return index;
+}
+
+tc__tls_connection_t *tc__tls_connection(const SSL *ssl) {
+    return SSL_get_ex_data(ssl, connection_index());
+}
+
+static int attach(SSL *ssl, tc_tls_context_t *tls) {
+    tc__tls_connection_t *connection = tc__calloc(1, sizeof *connection);
+    int index = connection_index();
+    if (!connection || index < 0 || SSL_set_ex_data(ssl, index, connection) != 1) {
+        tc__free(connection);
+        ERR_clear_error();
+        return tc__fail(TC_ENOMEM, "out of memory for a TLS connection");
+    }
+    connection->tls = tc_tls_context_ref(tls);
+    return 0;
+}
+
+static void log_key(const SSL *ssl, const char *line) {
+    tc__tls_key_log_write(tc__tls_connection(ssl)->tls->key_log, line);
+}
+
+void tc__tls_set_callbacks(SSL_CTX *ctx, const tc_tls_context_t *tls) {
+    if (tls->role == TC__TLS_SERVER)
+        tc__tls_set_alpn_callback(ctx);
+    if (tls->key_log >= 0)
+        SSL_CTX_set_keylog_callback(ctx, log_key);
+}
+
+static int expect_address(SSL *ssl, const tc__address_t *address, const char *text) {
+    size_t size = address->family == AF_INET ? 4 : 16;
+    return X509_VERIFY_PARAM_set1_ip(SSL_get0_param(ssl), address->bytes, size) == 1 ? 0 : tc__tls_take_error(text);
+}
+
 /* The certificate must name the host in its list of names: its subject is no longer looked at, and "*" stands for a
- * whole label (RFC 9525 sections 6.3 and 2). */
+ * whole label (RFC 9525 sections 2 and 6.3). */
 static int expect_host(SSL *ssl, const char *hostname) {
     char name[256];
     size_t len = strlen(hostname);
     tc__address_t address;
-    if (tc__address_parse_with_zone(tc_str(hostname), &address) == 0) {
-        size_t size = address.family == AF_INET ? 4 : 16;
-        return X509_VERIFY_PARAM_set1_ip(SSL_get0_param(ssl), address.bytes, size) == 1 ? 0
-                                                                                        : tc__tls_take_error(hostname);
-    }
+    if (tc__address_parse_with_zone(tc_str(hostname), &address) == 0)
+        return expect_address(ssl, &address, hostname);
     if (len > 1 && hostname[len - 1] == '.')
         len--;
     if (len == 0 || len >= sizeof name)
@@ -95,32 +234,33 @@ static int expect_host(SSL *ssl, const char *hostname) {
     return 0;
 }
 
-static int set_up_client(SSL *ssl, const char *hostname) {
+static int set_up(SSL *ssl, tc_tls_context_t *tls, bool server, const char *hostname) {
+    TC_TRY(attach(ssl, tls));
+    SSL_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+    if (server) {
+        SSL_set_accept_state(ssl);
+        return 0;
+    }
     SSL_set_connect_state(ssl);
     if (hostname)
         return expect_host(ssl, hostname);
     if (SSL_get_verify_mode(ssl) != SSL_VERIFY_NONE)
-        return tc__misuse(TC_EINVAL,
-                          "whom does a TLS client connect to? Its certificate is verified against a host name");
+        return tc__misuse(TC_EINVAL, "a TLS client verifies whom it meets, and needs a host name for that");
     return 0;
 }
 
 SSL *tc__tls_ssl_new(tc_tls_context_t *tls, bool server, const char *hostname) {
     ERR_clear_error();
-    if (server != tls->server) {
-        tc__misuse(TC_EINVAL, "a TLS context of a %s for a %s", tls->server ? "server" : "client",
-                   server ? "server" : "client");
+    if (tls->role == (server ? TC__TLS_CLIENT : TC__TLS_SERVER)) {
+        tc__misuse(TC_EINVAL, "a TLS context made for %s", server ? "clients serves none" : "a server is no client's");
         return NULL;
     }
-    SSL *ssl = SSL_new(tls->ctx);
-    if (!ssl) {
+    tc__tls_site_t *site = site_now(tls);
+    SSL *ssl = SSL_new(site->ctx);
+    tc__tls_site_unref(site);
+    if (!ssl)
         tc__tls_take_error("TLS");
-        return NULL;
-    }
-    SSL_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
-    if (server)
-        SSL_set_accept_state(ssl);
-    else if (set_up_client(ssl, hostname) < 0) {
+    else if (set_up(ssl, tls, server, hostname) < 0) {
         SSL_free(ssl);
         return NULL;
     }

@@ -23,6 +23,10 @@
  */
 SSL *tc__tls_ssl_new(tc_tls_context_t *tls, bool server, const char *hostname);
 
+/* The protocols to offer, or to accept, if the context's options say nothing of that: names with their lengths before
+ * them, "\x08http/1.1", which must outlive `ssl`. 0; TC_ENOMEM. */
+int tc__tls_set_default_alpn(SSL *ssl, tc_bytes_t wire);
+
 enum { TC__TLS_REASON = 160 }; /* room for any reason */
 
 /*

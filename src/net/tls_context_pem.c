@@ -6,6 +6,8 @@
  */
 #include "net/tls_context_private.h"
 
+#include <string.h>
+
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
@@ -23,7 +25,7 @@ int tc__tls_text_init(tc__tls_text_t *text, const char *file, tc_bytes_t memory,
     if (err == TC_ETOOBIG)
         return tc__fail(err, "%s: larger than %d MiB", file, MAX_FILE_SIZE / (1024 * 1024));
     if (err < 0)
-        return tc__fail(err, "%s: %s", file, tc_strerror(err));
+        return tc__fail(err, "%s: %s", file, err == TC_EINVAL ? "not a regular file" : tc_strerror(err));
     text->owned = (void *)(uintptr_t)text->text.data;
     return 0;
 }
@@ -50,6 +52,12 @@ static bool at_end(void) {
     return true;
 }
 
+static int unreadable(const tc__tls_text_t *text, const char *what) {
+    char reason[TC__TLS_REASON];
+    int err = tc__tls_reason(reason, sizeof reason, NULL);
+    return tc__fail(err, "%s: %s (%s)", text->name, err == TC_ENOMEM ? "not read" : what, reason);
+}
+
 int tc__tls_read_certificates(STACK_OF(X509) * *out, const tc__tls_text_t *text) {
     BIO *bio = NULL;
     STACK_OF(X509) *found = sk_X509_new_null();
@@ -64,7 +72,7 @@ int tc__tls_read_certificates(STACK_OF(X509) * *out, const tc__tls_text_t *text)
         }
     }
     if (err == 0 && !at_end())
-        err = tc__tls_take_error(text->name);
+        err = unreadable(text, "no certificate that can be read");
     if (err == 0 && sk_X509_num(found) == 0)
         err = tc__fail(TC_ETLS, "%s: no certificate in it", text->name);
     BIO_free(bio);
@@ -75,21 +83,46 @@ int tc__tls_read_certificates(STACK_OF(X509) * *out, const tc__tls_text_t *text)
     return err;
 }
 
-/* Without one OpenSSL would ask for a password at the terminal. */
-static int no_password(char *out, int size, int writing, void *user_data) {
-    (void)out, (void)size, (void)writing, (void)user_data;
-    return -1;
+typedef struct {
+    tc_tls_password_cb cb;
+    void *user_data;
+    bool asked, given;
+} password_t;
+
+/* There must be one of ours: OpenSSL's own asks at the terminal. */
+static int on_password(char *out, int size, int writing, void *user_data) {
+    (void)writing;
+    password_t *password = user_data;
+    password->asked = true;
+    int len = password->cb ? password->cb(out, (size_t)size, password->user_data) : -1;
+    password->given = len >= 0 && len <= size;
+    return password->given ? len : -1;
 }
 
-int tc__tls_read_key(EVP_PKEY **out, const tc__tls_text_t *text) {
-    BIO *bio;
-    TC_TRY(open_bio(&bio, text));
-    EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL);
-    BIO_free(bio);
-    if (!key && at_end())
+static int no_key(const tc__tls_text_t *text, const password_t *password) {
+    static const char mark[] = "PRIVATE KEY-----"; /* of all kinds of them */
+    if (!password->asked && !memmem(text->text.data, text->text.len, mark, sizeof mark - 1)) {
+        ERR_clear_error();
         return tc__fail(TC_ETLS, "%s: no private key in it", text->name);
+    }
+    if (!password->asked)
+        return unreadable(text, "no key that can be read");
+    if (password->given)
+        return unreadable(text, "the key is encrypted, with another password");
+    ERR_clear_error();
+    return tc__fail(TC_ETLS, "%s: the key is encrypted, and %s", text->name,
+                    password->cb ? "password_cb gave no password" : "there is no password_cb");
+}
+
+int tc__tls_read_key(EVP_PKEY **out, const tc__tls_text_t *text, tc_tls_password_cb cb, void *user_data) {
+    BIO *bio;
+    password_t password = { .cb = cb, .user_data = user_data };
+    TC_TRY(open_bio(&bio, text));
+    EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, on_password, &password);
+    BIO_free(bio);
     if (!key)
-        return tc__tls_take_error(text->name);
+        return no_key(text, &password);
+    ERR_clear_error();
     *out = key;
     return 0;
 }

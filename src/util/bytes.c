@@ -43,6 +43,14 @@ tc_bytes_t tc__bytes_trim(tc_bytes_t bytes) {
     return bytes;
 }
 
+bool tc__next_word(const char **rest, tc_bytes_t *word) {
+    static const char separators[] = ", \t\r\n";
+    const char *start = *rest + strspn(*rest, separators);
+    *word = tc_bytes(start, strcspn(start, separators));
+    *rest = start + word->len;
+    return word->len > 0;
+}
+
 bool tc__bytes_equal_secret(tc_bytes_t a, tc_bytes_t b) {
     if (a.len != b.len)
         return false;

@@ -15,6 +15,9 @@ bool tc__bytes_equal_nocase(tc_bytes_t a, tc_bytes_t b);
 bool tc__bytes_starts_with(tc_bytes_t bytes, tc_bytes_t prefix);
 tc_bytes_t tc__bytes_trim(tc_bytes_t bytes); /* space and tab at both ends: OWS of RFC 9110 */
 
+/* The next word of *rest; commas and white space part them. False: none left. */
+bool tc__next_word(const char **rest, tc_bytes_t *word);
+
 /* In constant time for equal lengths: for secrets. */
 bool tc__bytes_equal_secret(tc_bytes_t a, tc_bytes_t b);
 

@@ -47,6 +47,8 @@ const char *tc_strerror(int err) {
         return "awaiting outside a coroutine";
     case TC_EJSON:
         return "not valid JSON";
+    case TC_EOVERLOAD:
+        return "too much to do already";
 #define TEXT_OF(name, text) \
     case UV_##name:         \
         return text;

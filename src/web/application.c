@@ -425,6 +425,7 @@ static int apply_options(tc_application_t *app, const tc_application_options_t *
     app->max_part_header_size = options->max_part_header_size;
     if (options->max_json_size)
         app->max_json = options->max_json_size;
+    TC_TRY(tc__security_init(&app->security, options));
     if (!options->base)
         return 0;
     TC_TRY(check_handler("tc_application_options_t: base", options->base));
@@ -495,6 +496,7 @@ void tc_application_free(tc_application_t *app) {
     }
     tc__free(app->error_detail);
     tc__free(app->spool_dir);
+    tc__security_deinit(&app->security);
     tc__holders_deinit(&app->buffered);
     tc__holders_deinit(&app->spooled);
     tc__free(app);

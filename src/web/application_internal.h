@@ -12,6 +12,7 @@
 #include "util/log_internal.h"
 #include "web/body_holders_internal.h"
 #include "web/router_internal.h"
+#include "web/security_internal.h"
 
 enum { TC__MAX_GROUPS = 8 }; /* bases above a handler, the application's included */
 
@@ -39,6 +40,7 @@ struct tc_application {
     void *log_data;
     size_t max_arguments, max_json;
     char *spool_dir;
+    tc__security_t security;
     size_t max_form_memory;
     size_t max_parts, max_part_header_size; /* 0: the parser's own */
     tc__holders_t buffered, spooled;        /* bytes of request bodies on the heap, and in files */

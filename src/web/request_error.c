@@ -33,6 +33,7 @@ static void reset_answer(tc_request_t *req, int status) {
     const tc__header_t *allow = tc__headers_first(&req->headers, TC__HEADER_ALLOW);
     tc__header_t kept = allow ? *allow : (tc__header_t){ 0 };
     tc__request_drop_output(req);
+    tc__headers_t old = req->headers;
     tc__headers_init(&req->headers);
     if (req->trailers)
         tc__headers_init(req->trailers);
@@ -44,6 +45,8 @@ static void reset_answer(tc_request_t *req, int status) {
                 req->in->uri, tc_strerror(req->kept_error));
         req->kept_error = 0;
     }
+    if (tc__headers_has(&old, TC__HEADER_SET_COOKIE))
+        tc__request_keep_cookies(req, &old);
     if (allow && status == 405)
         tc__headers_append(&req->headers, tc__request_arena(req), tc_bytes(kept.name, kept.name_len),
                            tc_bytes(kept.value, kept.value_len));
@@ -152,6 +155,8 @@ void tc__request_refuse(tc_request_t *req, int status, const char *why) {
 void tc__request_fail(tc_request_t *req, int outcome) {
     if (req->finished)
         return;
+    if (outcome == TC_EOVERLOAD)
+        outcome = tc_http_error(req, 503, tc_strerror(outcome));
     if (is_status(outcome)) {
         log_http_error(req, outcome);
         log_cut(req, outcome);

@@ -103,20 +103,30 @@ static void parse_urlencoded(tc_request_t *req) {
         tc__request_refuse_input(req, err, "too many arguments");
 }
 
+int tc__request_content_type(tc_request_t *req, tc_bytes_t *out) {
+    const tc__headers_t *headers = &req->in->headers;
+    const tc__header_t *field = tc__headers_first(headers, TC__HEADER_CONTENT_TYPE);
+    *out = field ? tc_bytes(field->value, field->value_len) : tc_bytes(NULL, 0);
+    if (!tc__headers_repeated(headers, TC__HEADER_CONTENT_TYPE))
+        return 0;
+    return tc__fail(TC_EPROTO, "more than one Content-Type");
+}
+
 void tc__request_parse_form(tc_request_t *req) {
     if (req->body_parsed || !req->input_complete)
         return;
     req->body_parsed = true;
-    const tc__header_t *field = tc__headers_first(&req->in->headers, TC__HEADER_CONTENT_TYPE);
-    if (!field || req->body.whole.len == 0)
+    if (req->body.whole.len == 0)
         return;
-    tc_bytes_t type = tc_bytes(field->value, field->value_len);
-    if (is_urlencoded(type)) {
+    tc_bytes_t type;
+    int err = tc__request_content_type(req, &type);
+    if (err == 0 && is_urlencoded(type)) {
         parse_urlencoded(req);
         return;
     }
     tc__boundary_t boundary;
-    int err = tc__multipart_boundary(type, &boundary);
+    if (err == 0)
+        err = tc__multipart_boundary(type, &boundary);
     if (err == TC_EINVAL) /* no form at all */
         return;
     if (err == 0)

@@ -9,6 +9,7 @@
  *     request_form.c    the fields and files of a form
  *     request_parts.c   the same, while the form arrives
  *     request_output.c  what verbs write
+ *     request_cookies.c cookies that go out, and those that are signed
  *     request_error.c   error pages
  *     request_later.c   tc_then, tokens
  *     request_json.c    JSON in and out
@@ -149,6 +150,9 @@ void tc__request_abort(tc_request_t *req);
 void tc__request_refuse_input(tc_request_t *req, int err, const char *what);
 
 /* ---- request_form.c ---- */
+/* How the body is to be read; without data: nobody says. TC_EPROTO, in words: several say it (RFC 9110 section 5.3),
+ * and whoever stood before us may have believed another one. */
+int tc__request_content_type(tc_request_t *req, tc_bytes_t *out);
 /* Fill body_args and files, once the body is complete. */
 void tc__request_parse_form(tc_request_t *req);
 
@@ -175,10 +179,20 @@ void tc__request_send_error(tc_request_t *req, int status);
 void tc__request_output_init(tc_request_t *req);
 void tc__request_drop_output(tc_request_t *req);
 void tc__request_wake_drained(tc_request_t *req, int err);
+/* 0 if the answer's head may still change; else likewise. */
+int tc__request_check_open(tc_request_t *req, const char *verb);
 /* 0 if more may be written; else a code, and a line in the log unless it is the client's doing. */
 int tc__request_check_writable(tc_request_t *req, const char *verb);
 /* Content-Type text/html, and the handler's set_default_headers. */
 void tc__request_default_headers(tc_request_t *req);
+
+/* ---- request_cookies.c ---- */
+/* Seconds since 1970; with a test's clock, those that it has let pass are added. */
+int64_t tc__request_now(const tc_request_t *req);
+/* The cookies among `old`, whose names `headers` does not set: an error page keeps them. */
+void tc__request_keep_cookies(tc_request_t *req, const tc__headers_t *old);
+/* Could a cookie be set like that? 0, or TC_EINVAL with words. */
+int tc__cookie_check(const char *name, const tc_cookie_options_t *options);
 
 /* ---- request_later.c ---- */
 /* Ask the producers of what is waited for to stop. */

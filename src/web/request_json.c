@@ -34,12 +34,9 @@ static yyjson_alc allocator_of(tc__arena_t *arena) {
 /* ---- In ---- */
 
 /* "application/json" or "application/…+json", whatever the parameters. */
-static bool is_json(const tc_request_t *req) {
-    const tc__header_t *field = tc__headers_first(&req->in->headers, TC__HEADER_CONTENT_TYPE);
-    if (!field)
-        return false;
-    const char *end = memchr(field->value, ';', field->value_len);
-    tc_bytes_t type = tc__bytes_trim(tc_bytes(field->value, end ? (size_t)(end - field->value) : field->value_len));
+static bool is_json(tc_bytes_t type) {
+    const char *end = type.len > 0 ? memchr(type.data, ';', type.len) : NULL;
+    type = tc__bytes_trim(tc_bytes(type.data, end ? (size_t)(end - type.data) : type.len));
     if (tc__bytes_equal_nocase(type, tc_str("application/json")))
         return true;
     tc_bytes_t suffix = tc_str("+json"), prefix = tc_str("application/");
@@ -50,7 +47,10 @@ static bool is_json(const tc_request_t *req) {
 int tc_read_json(tc_request_t *req, yyjson_val **root) {
     if (!req || !root)
         return tc__misuse(TC_EINVAL, "tc_read_json: the request or the place for the result is NULL");
-    if (!is_json(req))
+    tc_bytes_t type;
+    if (tc__request_content_type(req, &type) < 0)
+        return tc_http_error(req, 400, tc_error_detail());
+    if (!is_json(type))
         return tc_http_error(req, 415, "the body must be application/json");
     tc_bytes_t body = tc_body(req);
     if (body.len > req->app->max_json) /* before a byte of it becomes a tree */

@@ -135,8 +135,8 @@ void tc__request_default_headers(tc_request_t *req) {
     }
 }
 
-/* 0 if the answer's head may still change. Being late does the answer no harm, so it is not kept as a failure. */
-static int check_open(tc_request_t *req, const char *verb) {
+/* Being late does the answer no harm, so it is not kept as a failure. */
+int tc__request_check_open(tc_request_t *req, const char *verb) {
     TC_TRY(tc__request_check_writable(req, verb));
     if (!req->headers_sent)
         return 0;
@@ -146,7 +146,7 @@ static int check_open(tc_request_t *req, const char *verb) {
 }
 
 int tc_set_status(tc_request_t *req, int status) {
-    TC_TRY(check_open(req, "tc_set_status"));
+    TC_TRY(tc__request_check_open(req, "tc_set_status"));
     if (status < 200 || status > 599)
         return tc__request_keep_error(req, tc__misuse(TC_EINVAL, "tc_set_status: %d is not from 200 to 599", status));
     req->status = status;
@@ -165,19 +165,19 @@ static void note_name(tc_request_t *req, const char *name) {
 }
 
 int tc_set_header(tc_request_t *req, const char *name, const char *value) {
-    TC_TRY(check_open(req, "tc_set_header"));
+    TC_TRY(tc__request_check_open(req, "tc_set_header"));
     note_name(req, name);
     return tc__request_keep_error(req, tc__headers_set(&req->headers, tc__request_arena(req), name, value));
 }
 
 int tc_add_header(tc_request_t *req, const char *name, const char *value) {
-    TC_TRY(check_open(req, "tc_add_header"));
+    TC_TRY(tc__request_check_open(req, "tc_add_header"));
     note_name(req, name);
     return tc__request_keep_error(req, tc__headers_add(&req->headers, tc__request_arena(req), name, value));
 }
 
 int tc_clear_header(tc_request_t *req, const char *name) {
-    TC_TRY(check_open(req, "tc_clear_header"));
+    TC_TRY(tc__request_check_open(req, "tc_clear_header"));
     if (!name)
         return tc__request_keep_error(req, tc__misuse(TC_EINVAL, "tc_clear_header: the name is NULL"));
     note_name(req, name);
@@ -350,7 +350,7 @@ static int note_gone(tc_request_t *req, int err) {
 }
 
 int tc_early_hints(tc_request_t *req, const char *link) {
-    TC_TRY(check_open(req, "tc_early_hints"));
+    TC_TRY(tc__request_check_open(req, "tc_early_hints"));
     if (!link || tc__bytes_trim(tc_str(link)).len == 0 || !tc__is_field_value(tc_str(link)))
         return tc__request_keep_error(req, tc__misuse(TC_EINVAL, "tc_early_hints: the value of a Link field is wanted, "
                                                                  "without control bytes"));
@@ -468,7 +468,7 @@ static char *encode_location(tc_request_t *req, const char *url) {
 }
 
 int tc_redirect(tc_request_t *req, const char *url, int status) {
-    TC_TRY(check_open(req, "tc_redirect"));
+    TC_TRY(tc__request_check_open(req, "tc_redirect"));
     if (!url || (status != 0 && (status < 300 || status > 399)))
         return tc__request_keep_error(req,
                                       tc__misuse(TC_EINVAL, "tc_redirect: a url and a status from 300 to 399 (or 0) "

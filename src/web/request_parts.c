@@ -203,9 +203,11 @@ static void free_form(void *data) {
 }
 
 static int begin_form(tc_request_t *req) {
-    const tc__header_t *type = tc__headers_first(&req->in->headers, TC__HEADER_CONTENT_TYPE);
+    tc_bytes_t type;
     tc__boundary_t boundary;
-    int err = type ? tc__multipart_boundary(tc_bytes(type->value, type->value_len), &boundary) : TC_EINVAL;
+    int err = tc__request_content_type(req, &type);
+    if (err == 0)
+        err = tc__multipart_boundary(type, &boundary);
     if (err < 0 && err != TC_EINVAL) /* which says that it is none */
         return err == TC_ENOMEM ? err : tc_http_error(req, 400, tc_error_detail());
     form_t *form = tc__arena_calloc(tc__request_arena(req), sizeof *form);

@@ -339,6 +339,33 @@ static void without_any_thread_the_future_fails_and_with_one_it_is_enough(void *
     tc_executor_free(executor);
 }
 
+static void more_jobs_than_may_wait_fail_at_once(void **state) {
+    tc_executor_t *executor;
+    assert_int_equal(tc_executor_new(&executor, 2), 0);
+    tc_executor_set_max_queued(executor, 1);
+    tc_future_t *jobs[5];
+    for (int i = 0; i < 4; i++) /* two that run, one that waits, one too many */
+        jobs[i] = tc_run_in_executor(executor, block, NULL, count_free);
+    assert_int_equal(tc_future_status(jobs[3]), TC_EOVERLOAD);
+    assert_string_equal(tc_future_message(jobs[3]), "too many jobs wait for a thread");
+    assert_int_equal(atomic_load(&freed), 1);
+    tc_future_cancel(jobs[2]); /* has it no thread, it makes room */
+    assert_int_equal(tc_future_state(jobs[2]), TC_CANCELLED);
+    jobs[4] = tc_run_in_executor(executor, block, NULL, NULL);
+    for (int i = 0; i < 3; i++)
+        uv_sem_post(&go_on);
+    assert_ends(*state, jobs[4], 0);
+    tc_executor_set_max_queued(executor, 0);
+    tc_future_t *more = tc_run_in_executor(executor, return_arg, NULL, NULL);
+    assert_ends(*state, more, 0);
+    tc_future_unref(more);
+    for (int i = 0; i < 5; i++)
+        tc_future_unref(jobs[i]);
+    tc_executor_free(executor);
+    tc_executor_set_max_queued(NULL, 1);
+    assert_logged("the executor is NULL");
+}
+
 static void an_executor_needs_threads(void **state) {
     (void)state;
     tc_executor_t *executor;
@@ -368,6 +395,7 @@ int main(void) {
         TEST(the_default_executor_ends_with_the_last_loop_that_used_it),
         TEST_EXECUTOR(work_that_cannot_be_queued_has_its_argument_freed_at_once),
         TEST_EXECUTOR(without_any_thread_the_future_fails_and_with_one_it_is_enough),
+        TEST_EXECUTOR(more_jobs_than_may_wait_fail_at_once),
         TEST_EXECUTOR(an_executor_needs_threads),
     };
     return cmocka_run_group_tests(tests, watch_everything, NULL);

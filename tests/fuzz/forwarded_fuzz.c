@@ -75,10 +75,10 @@ static tc__address_t walk(const tc__headers_t *headers, tc__arena_t *arena, cons
 static void check_single_fields(const tc__headers_t *headers, tc__arena_t *arena, const tc__address_t *peer,
                                 const tc__cidrs_t *trusted, const tc__forwarded_t *all) {
     tc__forwarded_t one, reference = { .address = walk(headers, arena, peer, trusted) };
-    tc__forwarded_read(&one, headers, TC__FORWARDED_X_FORWARDED_FOR, peer, trusted);
+    tc__forwarded_read(&one, headers, TC_TRUST_X_FORWARDED_FOR, peer, trusted);
     MUST(same(&one, &reference));
     bool told = tc__address_same_host(&all->address, peer) || (all->disputed && all->address.family == AF_UNSPEC);
-    for (unsigned field = 1; field <= TC__FORWARDED_ALL; field *= 2) {
+    for (unsigned field = 1; field <= TC__TRUST_ALL; field *= 2) {
         tc__forwarded_read(&one, headers, field, peer, trusted);
         MUST(!one.disputed);
         told = told || tc__address_same_host(&all->address, &one.address);
@@ -96,7 +96,7 @@ static void check_garbage_before(tc_bytes_t text, const tc__address_t *peer, con
         tc__forwarded_t got;
         tc__arena_init(&arena, NULL);
         append_lines(&headers, &arena, text, where == 1, where == 2);
-        tc__forwarded_read(&got, &headers, TC__FORWARDED_ALL, peer, trusted);
+        tc__forwarded_read(&got, &headers, TC__TRUST_ALL, peer, trusted);
         MUST(same(&got, want));
         tc__arena_deinit(&arena);
     }
@@ -121,7 +121,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     tc__forwarded_t got;
     tc__arena_init(&arena, NULL);
     append_lines(&headers, &arena, text, false, false);
-    tc__forwarded_read(&got, &headers, TC__FORWARDED_ALL, &peer, &trusted);
+    tc__forwarded_read(&got, &headers, TC__TRUST_ALL, &peer, &trusted);
     if (!tc__cidrs_contain(&trusted, &peer))
         MUST(tc__address_same_host(&got.address, &peer) && got.protocol == NULL && !got.disputed);
     MUST(got.protocol == NULL || strcmp(got.protocol, "http") == 0 || strcmp(got.protocol, "https") == 0);

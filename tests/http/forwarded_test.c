@@ -70,7 +70,7 @@ typedef struct {
 static void expect_rows(const row_t *rows, size_t count) {
     for (size_t i = 0; i < count; i++) {
         char got[128];
-        read_as_text(got, sizeof got, "10.0.0.1", rows[i].lines, TC__FORWARDED_ALL);
+        read_as_text(got, sizeof got, "10.0.0.1", rows[i].lines, TC__TRUST_ALL);
         expect_bytes(rows[i].why, tc_str(got), tc_str(rows[i].want));
     }
 }
@@ -100,7 +100,7 @@ static void fields_are_believed_from_trusted_peers_only(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof peers / sizeof *peers; i++) {
         char got[128];
-        read_as_text(got, sizeof got, peers[i].peer, EVERY_FIELD, TC__FORWARDED_ALL);
+        read_as_text(got, sizeof got, peers[i].peer, EVERY_FIELD, TC__TRUST_ALL);
         expect_bytes(peers[i].why, tc_str(got), tc_str(peers[i].want));
     }
 }
@@ -110,9 +110,9 @@ static void without_a_list_nobody_is_believed(void **state) {
     char got[128];
     tc__cidrs_t kept = trusted;
     trusted = (tc__cidrs_t){ NULL, 0 };
-    read_as_text(got, sizeof got, "unix", EVERY_FIELD, TC__FORWARDED_ALL);
+    read_as_text(got, sizeof got, "unix", EVERY_FIELD, TC__TRUST_ALL);
     assert_string_equal(got, "unix");
-    read_as_text(got, sizeof got, "127.0.0.1", EVERY_FIELD, TC__FORWARDED_ALL);
+    read_as_text(got, sizeof got, "127.0.0.1", EVERY_FIELD, TC__TRUST_ALL);
     assert_string_equal(got, "127.0.0.1");
     trusted = kept;
 }
@@ -124,11 +124,11 @@ static void the_peer_keeps_its_port_and_zone_when_nobody_else_is_told(void **sta
     tc__address_t peer = peer_of("10.0.0.1");
     peer.port = 4711;
     tc__headers_init(&headers);
-    tc__forwarded_read(&got, &headers, TC__FORWARDED_ALL, &peer, &trusted);
+    tc__forwarded_read(&got, &headers, TC__TRUST_ALL, &peer, &trusted);
     assert_int_equal(got.address.port, 4711);
     peer = peer_of("fe80::1");
     peer.scope = 3;
-    tc__forwarded_read(&got, &headers, TC__FORWARDED_ALL, &peer, &trusted);
+    tc__forwarded_read(&got, &headers, TC__TRUST_ALL, &peer, &trusted);
     assert_int_equal(got.address.scope, 3);
 }
 
@@ -365,14 +365,14 @@ static const struct {
     const char *want;
 } choices[] = {
     { "none", 0, "10.0.0.1" },
-    { "Forwarded", TC__FORWARDED_FORWARDED, "192.0.2.1 http" },
-    { "X-Forwarded-For", TC__FORWARDED_X_FORWARDED_FOR, "192.0.2.2" },
-    { "X-Real-Ip", TC__FORWARDED_X_REAL_IP, "192.0.2.3" },
-    { "X-Forwarded-Proto", TC__FORWARDED_X_FORWARDED_PROTO, "10.0.0.1 https" },
-    { "X-Scheme", TC__FORWARDED_X_SCHEME, "10.0.0.1 http" },
-    { "as Tornado's nginx", TC__FORWARDED_X_REAL_IP | TC__FORWARDED_X_SCHEME, "192.0.2.3 http" },
-    { "as most balancers", TC__FORWARDED_X_FORWARDED_FOR | TC__FORWARDED_X_FORWARDED_PROTO, "192.0.2.2 https" },
-    { "all", TC__FORWARDED_ALL, " disputed" },
+    { "Forwarded", TC_TRUST_FORWARDED, "192.0.2.1 http" },
+    { "X-Forwarded-For", TC_TRUST_X_FORWARDED_FOR, "192.0.2.2" },
+    { "X-Real-Ip", TC_TRUST_X_REAL_IP, "192.0.2.3" },
+    { "X-Forwarded-Proto", TC_TRUST_X_FORWARDED_PROTO, "10.0.0.1 https" },
+    { "X-Scheme", TC_TRUST_X_SCHEME, "10.0.0.1 http" },
+    { "as Tornado's nginx", TC_TRUST_X_REAL_IP | TC_TRUST_X_SCHEME, "192.0.2.3 http" },
+    { "as most balancers", TC_TRUST_X_FORWARDED_FOR | TC_TRUST_X_FORWARDED_PROTO, "192.0.2.2 https" },
+    { "all", TC__TRUST_ALL, " disputed" },
 };
 
 static void fields_that_are_not_asked_have_no_say(void **state) {
@@ -396,7 +396,7 @@ static void expect_unmoved(const char *name, const char *forged, const char *app
     for (size_t i = 0; i < sizeof between / sizeof *between; i++) {
         snprintf(lines, sizeof lines, "%s: %s%s%s%s%s", name, forged, between[i], i == 2 ? name : "",
                  i == 2 ? ": " : "", appended);
-        read_as_text(got, sizeof got, "10.0.0.1", lines, TC__FORWARDED_ALL);
+        read_as_text(got, sizeof got, "10.0.0.1", lines, TC__TRUST_ALL);
         expect_bytes(lines, tc_str(got), tc_str(want));
     }
 }
@@ -431,7 +431,7 @@ static void every_prefix_is_read_within_its_bounds(void **state) {
             tc__arena_init(&arena, NULL);
             for (size_t k = 0; k < sizeof names / sizeof *names; k++)
                 tc__headers_append(&headers, &arena, tc_str(names[k]), value);
-            tc__forwarded_read(&got, &headers, TC__FORWARDED_ALL, &peer, &trusted);
+            tc__forwarded_read(&got, &headers, TC__TRUST_ALL, &peer, &trusted);
             tc__arena_deinit(&arena);
             drop(value);
         }
@@ -447,7 +447,7 @@ static void nothing_is_allocated(void **state) {
     tc__arena_init(&arena, NULL);
     read_lines(&headers, &arena, EVERY_FIELD "\nX-Forwarded-For: 203.0.113.9\nForwarded: for=203.0.113.9");
     allocations = 0;
-    tc__forwarded_read(&got, &headers, TC__FORWARDED_ALL, &peer, &trusted);
+    tc__forwarded_read(&got, &headers, TC__TRUST_ALL, &peer, &trusted);
     assert_int_equal(allocations, 0);
     tc__arena_deinit(&arena);
 }
@@ -471,7 +471,7 @@ static double seconds_for(const char *piece, size_t len) {
     tc__headers_append(&headers, &arena, tc_str("X-Forwarded-For"), tc_bytes(text, len));
     struct timespec before, after;
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
-    tc__forwarded_read(&got, &headers, TC__FORWARDED_ALL, &peer, &trusted);
+    tc__forwarded_read(&got, &headers, TC__TRUST_ALL, &peer, &trusted);
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
     tc__arena_deinit(&arena);
     free(text);

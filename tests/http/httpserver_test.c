@@ -434,6 +434,12 @@ static void options_are_checked(void **state) {
     assert_int_equal(tc_httpserver_new(&it, loop, app, &(tc_httpserver_options_t){ .trusted_downstream = "::1" }),
                      TC_EINVAL);
     assert_logged("without xheaders or proxy_protocol");
+    assert_int_equal(tc_httpserver_new(&it, loop, app, &(tc_httpserver_options_t){ .trusted_fields = 1 }), TC_EINVAL);
+    assert_logged("trusted_fields means nothing without xheaders");
+    assert_int_equal(
+        tc_httpserver_new(&it, loop, app, &(tc_httpserver_options_t){ .xheaders = true, .trusted_fields = 32 }),
+        TC_EINVAL);
+    assert_logged("trusted_fields: some are not known");
     assert_null(it);
     tc_application_free(app);
     assert_int_equal(tc_httpserver_listen(NULL, NULL, 0), TC_EINVAL);
@@ -494,6 +500,20 @@ static void proxies_that_contradict_themselves_are_not_believed(void **state) {
     ask(&peer, ASK_CLIENT("X-Forwarded-For: 203.0.113.9\r\nX-Real-Ip: 198.51.100.1\r\n"));
     until_heard(&peer, "< http>"); /* and not the proxy's address: that is where clients would like to be from */
     assert_logged("name different clients");
+    wire_disconnect(&peer);
+}
+
+static void fields_that_the_proxy_does_not_set_are_not_asked(void **state) {
+    (void)state;
+    wire_client_t peer;
+    serve(&(tc_httpserver_options_t){ .xheaders = true,
+                                      .trusted_fields = TC_TRUST_X_FORWARDED_FOR | TC_TRUST_X_FORWARDED_PROTO });
+    connect_client(&peer);
+    ask(&peer, ASK_CLIENT("X-Forwarded-For: 203.0.113.9\r\nX-Real-Ip: 198.51.100.1\r\nForwarded: for=198.51.100.2\r\n"
+                          "X-Scheme: https\r\nX-Forwarded-Proto: http\r\n"));
+    until_heard(&peer, "<203.0.113.9 http>");
+    ask(&peer, ASK_CLIENT("X-Real-Ip: 198.51.100.1\r\n"));
+    until_heard(&peer, "<127.0.0.1 http>");
     wire_disconnect(&peer);
 }
 
@@ -690,6 +710,7 @@ int main(void) {
         TEST_SERVER(a_proxy_on_this_machine_is_believed_when_xheaders_says_so),
         TEST_SERVER(the_client_is_the_first_who_is_not_trusted),
         TEST_SERVER(proxies_that_contradict_themselves_are_not_believed),
+        TEST_SERVER(fields_that_the_proxy_does_not_set_are_not_asked),
         TEST_SERVER(a_proxy_header_says_who_connects),
         TEST_SERVER(without_a_proxy_header_there_is_no_answer),
         TEST_SERVER(memory_that_fails_behind_a_proxy_loses_a_connection_at_most),

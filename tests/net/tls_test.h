@@ -22,7 +22,7 @@ typedef struct {
     char server_reason[TC__TLS_REASON], client_reason[TC__TLS_REASON];
 } tls_pair_t;
 
-static void tls_connect(tls_pair_t *pair) {
+static inline void tls_connect(tls_pair_t *pair) {
     BIO *server_side, *client_side;
     assert_int_equal(BIO_new_bio_pair(&server_side, 0, &client_side, 0), 1);
     SSL_set_bio(pair->server, server_side, server_side);
@@ -30,7 +30,7 @@ static void tls_connect(tls_pair_t *pair) {
 }
 
 /* One step; false once the side is done, one way or the other. */
-static bool tls_step(SSL *ssl, int *result, char *reason) {
+static inline bool tls_step(SSL *ssl, int *result, char *reason) {
     if (*result == 1 || reason[0])
         return false;
     *result = SSL_do_handshake(ssl);
@@ -41,7 +41,7 @@ static bool tls_step(SSL *ssl, int *result, char *reason) {
 }
 
 /* True if both sides are content, and the client has read the server's tickets. */
-static bool tls_shake_hands(tls_pair_t *pair) {
+static inline bool tls_shake_hands(tls_pair_t *pair) {
     for (int i = 0; i < 20; i++) {
         bool client = tls_step(pair->client, &pair->client_result, pair->client_reason);
         bool server = tls_step(pair->server, &pair->server_result, pair->server_reason);
@@ -58,7 +58,7 @@ static bool tls_shake_hands(tls_pair_t *pair) {
     return pair->client_result == 1 && pair->server_result == 1 && !pair->client_reason[0];
 }
 
-static tls_pair_t tls_pair_new(tc_tls_context_t *server, tc_tls_context_t *client, const char *hostname) {
+static inline tls_pair_t tls_pair_new(tc_tls_context_t *server, tc_tls_context_t *client, const char *hostname) {
     tls_pair_t pair = { .server = tc__tls_ssl_new(server, true, NULL),
                         .client = tc__tls_ssl_new(client, false, hostname) };
     assert_non_null(pair.server);
@@ -67,7 +67,7 @@ static tls_pair_t tls_pair_new(tc_tls_context_t *server, tc_tls_context_t *clien
     return pair;
 }
 
-static void tls_pair_free(tls_pair_t *pair) {
+static inline void tls_pair_free(tls_pair_t *pair) {
     SSL_free(pair->server);
     SSL_free(pair->client);
     *pair = (tls_pair_t){ 0 };

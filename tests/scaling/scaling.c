@@ -114,7 +114,7 @@ static int forwarded_by(const char *name, tc_bytes_t text) {
     tc__headers_init(&headers);
     MUST(tc__cidrs_init(&trusted, "127.0.0.0/8") == 0);
     MUST(tc__headers_append(&headers, &arena, tc_str(name), text) != NULL);
-    tc__forwarded_read(&out, &headers, TC__FORWARDED_ALL, &peer, &trusted);
+    tc__forwarded_read(&out, &headers, TC__TRUST_ALL, &peer, &trusted);
     tc__cidrs_deinit(&trusted);
     tc__arena_deinit(&arena);
     return 0;

@@ -390,6 +390,12 @@ static int echo_part(tc_request_t *req, tc_http_file_t *part, tc_bytes_t chunk) 
     return tc_then(req, tc_sleep(tc_loop(req), 1), NULL, NULL);
 }
 
+static int tell_json(tc_request_t *req) {
+    yyjson_val *root;
+    TC_TRY(tc_read_json(req, &root));
+    return tc_write(req, "read");
+}
+
 static int tell_body(tc_request_t *req) {
     return tc_writef(req, "%u in %s", (unsigned)tc_body_size(req), tc_body_file(req) < 0 ? "memory" : "a file");
 }
@@ -519,6 +525,7 @@ tc_application_t *wire_application(void) {
         { "/parts",
           { .body = TC_BODY_FORM, .part_begin = choose_sink, .part_received = echo_part, .post = tell_form } },
         { "/form_buffered", { .post = tell_form } },
+        { "/json", { .post = tell_json } },
         { "/spooled", { .body = TC_BODY_SPOOL, .post = tell_body } },
         { "/tell", { .any = tell } },
         { "/tell/{rest:*}", { .any = tell } },

@@ -214,6 +214,20 @@ static void work_is_done_on_another_thread(void **state) {
     noted();
 }
 
+static int has_no_time(tc_request_t *req) {
+    tc_future_t *future = tc_future_new(NULL);
+    tc_future_set_error(future, TC_EOVERLOAD, "too many jobs wait for a thread");
+    return tc_then(req, future, says_work, NULL);
+}
+
+static void too_much_work_is_a_503(void **state) {
+    (void)state;
+    act_with(has_no_time);
+    assert_string_equal(ask("/"), page(503, "Service Unavailable", "too much to do already"));
+    assert_log("W general: 503 GET / (127.0.0.1): too much to do already");
+    noted();
+}
+
 static atomic_bool worker_runs, worker_may_end;
 
 static int read_slowly(void *text, void **out) {
@@ -563,6 +577,7 @@ int main(void) {
         WEB_TEST(futures_are_told_of_clients_that_left),
         WEB_TEST(a_future_of_another_loop_is_refused),
         WEB_TEST(work_is_done_on_another_thread),
+        WEB_TEST(too_much_work_is_a_503),
         WEB_TEST(the_loop_s_end_waits_for_work_with_a_request_s_memory),
         WEB_TEST(a_post_brings_the_outcome),
         WEB_TEST(a_post_may_bring_more_later),

@@ -1,0 +1,19 @@
+/* security_internal.h - what an application's options say of its secrets and of whom it trusts, checked and copied. */
+#ifndef TC_WEB_SECURITY_INTERNAL_H
+#define TC_WEB_SECURITY_INTERNAL_H
+
+#include <tornadoc/web.h>
+
+#include "util/arena_internal.h"
+
+typedef struct {
+    tc__arena_t texts;      /* what is copied */
+    tc_signing_key_t *keys; /* ended by one without a key; NULL: none */
+    tc_signing_key_t *key;  /* the one to sign with */
+} tc__security_t;
+
+/* `security` is all zero. 0; TC_EINVAL, with words; TC_ENOMEM. */
+int tc__security_init(tc__security_t *security, const tc_application_options_t *options);
+void tc__security_deinit(tc__security_t *security);
+
+#endif
