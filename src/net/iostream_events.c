@@ -145,6 +145,13 @@ void tc__iostream_watch(tc_iostream_t *stream) {
 
 /* ---- Events ---- */
 
+/* The peer may take the end of the connection for the end of what was sent to it: it shall be no clean one. */
+static void lose(tc_iostream_t *stream, int err) {
+    if (tc__iostream_open(stream))
+        stream->transport->abort(stream);
+    tc__iostream_fail(stream, err);
+}
+
 /* One recv, given on. Returns what it returned; -EAGAIN also where nothing can be taken now. */
 static ssize_t receive(tc_iostream_t *stream) {
     tc__net_t *net = tc__iostream_net(stream);
@@ -165,7 +172,7 @@ static ssize_t receive(tc_iostream_t *stream) {
     else if (n > 0)
         tc__read_arrived(stream, tc_bytes(into, (size_t)n));
     else if (n != -EAGAIN)
-        tc__iostream_fail(stream, (int)n);
+        lose(stream, (int)n);
     return n;
 }
 
@@ -207,7 +214,7 @@ static void on_failed(tc_iostream_t *stream) {
         return;
     if (err == 0 && stream->fd >= 0)
         err = tc__socket_error(stream->fd);
-    tc__iostream_fail(stream, err ? err : -ECONNRESET);
+    lose(stream, err ? err : -ECONNRESET);
 }
 
 void tc__iostream_on_events(tc_iostream_t *stream, unsigned events) {

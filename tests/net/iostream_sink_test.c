@@ -21,6 +21,13 @@ static ssize_t count_recv(int fd, void *buffer, size_t len, int flags) {
     return real_recv(fd, buffer, len, flags);
 }
 
+/* Nothing is left unread, for which the system would reset by itself. */
+static ssize_t fail_recv(int fd, void *buffer, size_t len, int flags) {
+    recv(fd, buffer, len, flags);
+    errno = ENOMEM;
+    return -1;
+}
+
 int epoll_ctl(int epoll_fd, int op, int fd, struct epoll_event *event); /* stands before the C library's */
 int epoll_ctl(int epoll_fd, int op, int fd, struct epoll_event *event) {
     changes++;
@@ -517,6 +524,23 @@ static void abort_resets_the_connection(void **state) {
     settle();
     tc__iostream_abort(stream);
     until(sink->closes);
+    char c;
+    assert_int_equal(recv(peer, &c, 1, 0), -1);
+    assert_int_equal(errno, ECONNRESET);
+}
+
+/* What was sent may be half of what the peer takes to end with the connection. */
+static void a_failure_to_read_is_no_clean_end(void **state) {
+    (void)state;
+    tc_iostream_t *stream = sunk_stream(TCP_SOCKET, NULL);
+    tc__iostream_resume(stream);
+    settle();
+    ssize_t (*before)(int, void *, size_t, int) = tc__sys.recv;
+    tc__sys.recv = fail_recv;
+    peer_send(peer, "hello", 5);
+    until(sink->closes);
+    tc__sys.recv = before;
+    assert_int_equal(sink->err, -ENOMEM);
     char c;
     assert_int_equal(recv(peer, &c, 1, 0), -1);
     assert_int_equal(errno, ECONNRESET);
@@ -1177,6 +1201,7 @@ int main(void) {
         T(both_ends_shut_do_not_spin),
         T(failing_tells_at_once_or_after_the_call),
         T(abort_resets_the_connection),
+        T(a_failure_to_read_is_no_clean_end),
         T(a_close_in_the_data_call_ends_it),
         T(the_loops_end_closes_its_streams),
         T(answers_of_one_event_leave_in_one_send),
