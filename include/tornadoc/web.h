@@ -97,8 +97,8 @@ typedef struct {
     void (*on_connection_close)(tc_request_t *req); /**< the client left before the outcome; at most once */
     /** Last, exactly once. 0: the answer is with the system, or goes there in a moment: small ones are sent once all
      *  that was read is dealt with, and if just that fails it is too late to tell; TC_ECLOSED: not, or not wholly, for
-     * the client left or the handler failed too late; TC_ETIMEDOUT; TC_ECANCELED: the loop ended. Nothing can hold the
-     * request any more. */
+     *  the client left or the handler failed too late; TC_ETIMEDOUT; TC_ECANCELED: the loop ended. Nothing can hold the
+     *  request any more. */
     void (*on_finish)(tc_request_t *req, int err);
     /** Writes the page of an error; tc_error_message. It answers at once; anything but 0: the default page. */
     int (*write_error)(tc_request_t *req, int status);
