@@ -196,7 +196,8 @@ int tc_iostream_pair(tc_iostream_t **out_a, tc_iostream_t **out_b, tc_ioloop_t *
     return 0;
 }
 
-static bool is_in_memory(const tc_iostream_t *stream) {
+/* For assertions only. */
+static inline bool is_in_memory(const tc_iostream_t *stream) {
     return (stream->tls ? stream->tls->lower : stream->transport) == &tc__memory_transport;
 }
 
