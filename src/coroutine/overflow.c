@@ -106,15 +106,26 @@ int tc__overflow_begin_thread(void) {
     return 0;
 }
 
-int tc_coroutine_install_overflow_handler(void) {
-    if (atomic_exchange(&installed, true))
-        return tc__overflow_begin_thread();
+/* Both, or neither. */
+static int handle_signals(void) {
     struct sigaction action = { .sa_flags = SA_SIGINFO | SA_ONSTACK };
     action.sa_sigaction = on_fault;
     sigemptyset(&action.sa_mask);
+    if (tc__stack_sys.sigaction(SIGSEGV, &action, &before_segv) != 0)
+        return -errno;
+    if (tc__stack_sys.sigaction(SIGBUS, &action, &before_bus) == 0)
+        return 0;
+    int err = -errno;
+    tc__stack_sys.sigaction(SIGSEGV, &before_segv, NULL);
+    return err;
+}
+
+int tc_coroutine_install_overflow_handler(void) {
+    if (atomic_exchange(&installed, true))
+        return tc__overflow_begin_thread();
     int err = tc__overflow_begin_thread();
-    if (err == 0 && (sigaction(SIGSEGV, &action, &before_segv) != 0 || sigaction(SIGBUS, &action, &before_bus) != 0))
-        err = -errno;
+    if (err == 0)
+        err = handle_signals();
     if (err < 0) {
         atomic_store(&installed, false);
         return tc__fail(err, "cannot watch for stack overflows: %s", tc_strerror(err));

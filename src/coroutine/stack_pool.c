@@ -43,7 +43,7 @@ struct tc__stack_slab {
     unsigned live;
 };
 
-tc__stack_sys_t tc__stack_sys = { .mmap = mmap, .munmap = munmap, .mprotect = mprotect, .madvise = madvise };
+tc__stack_sys_t tc__stack_sys = { mmap, munmap, mprotect, madvise, sigaction };
 
 static size_t page_size(void) {
     return (size_t)sysconf(_SC_PAGESIZE);

@@ -4,6 +4,7 @@
 #ifndef TC_COROUTINE_STACK_POOL_INTERNAL_H
 #define TC_COROUTINE_STACK_POOL_INTERNAL_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -60,6 +61,7 @@ typedef struct {
     int (*munmap)(void *address, size_t len);
     int (*mprotect)(void *address, size_t len, int prot);
     int (*madvise)(void *address, size_t len, int advice);
+    int (*sigaction)(int signum, const struct sigaction *action, struct sigaction *before);
 } tc__stack_sys_t;
 extern tc__stack_sys_t tc__stack_sys;
 

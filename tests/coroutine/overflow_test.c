@@ -260,6 +260,27 @@ static void without_memory_it_is_not_installed_and_may_be_later(void **state) {
     assert_killed();
 }
 
+static int no_sigaction(int signum, const struct sigaction *action, struct sigaction *before) {
+    return signum == SIGBUS ? (errno = EINVAL, -1) : sigaction(signum, action, before);
+}
+
+static void cannot_watch_for_both_signals(void) {
+    struct sigaction now;
+    tc__stack_sys.sigaction = no_sigaction;
+    if (tc_coroutine_install_overflow_handler() != TC_EINVAL || sigaction(SIGSEGV, NULL, &now) != 0 ||
+        now.sa_handler != SIG_DFL)
+        _exit(2);
+    tc__stack_sys.sigaction = sigaction;
+    overflows();
+}
+
+static void of_two_signals_both_are_watched_for_or_none(void **state) {
+    (void)state;
+    tell(cannot_watch_for_both_signals);
+    assert_said(SAYS_SO);
+    assert_killed();
+}
+
 /* ---- Handlers of before ---- */
 
 static char own_stack[64 * 1024];
@@ -373,6 +394,7 @@ int main(void) {
         TEST(the_end_of_another_loop_of_the_thread_changes_nothing),
         TEST(a_thread_s_end_gives_back_its_stack_for_signals),
         TEST(without_memory_it_is_not_installed_and_may_be_later),
+        TEST(of_two_signals_both_are_watched_for_or_none),
         TEST(behind_the_message_comes_the_handler_of_before),
         TEST(what_is_no_overflow_goes_to_the_handler_of_before),
         TEST(if_there_is_none_the_process_ends_as_without_us),

@@ -17,7 +17,7 @@ static int make_pool(void **state) {
 
 static int free_pool(void **state) {
     tc__stack_pool_deinit(&pool);
-    tc__stack_sys = (tc__stack_sys_t){ mmap, munmap, mprotect, madvise };
+    tc__stack_sys = (tc__stack_sys_t){ mmap, munmap, mprotect, madvise, sigaction };
     return nothing_is_left(state);
 }
 #define TEST_POOL(test) cmocka_unit_test_setup_teardown(test, make_pool, free_pool)
