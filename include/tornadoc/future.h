@@ -106,8 +106,8 @@ TC_EXTERN tc_future_t *tc_gather(tc_future_t *const *futures, size_t count);
 TC_EXTERN size_t tc_results_count(const tc_results_t *results);
 TC_EXTERN void *tc_results_get(const tc_results_t *results, size_t index); /**< borrowed */
 TC_EXTERN void *tc_results_take(tc_results_t *results, size_t index);      /**< yours; NULL the second time */
-/** Those that nobody took are freed too. NULL is fine. */
-TC_EXTERN void tc_results_free(tc_results_t *results);
+/** Those that nobody took are freed too. NULL is fine. `void *`, so that it is a tc_free_fn: for tc_on_exit. */
+TC_EXTERN void tc_results_free(void *results);
 
 /**
  * Wait for one after the other, in the order in which they complete. (gen.WaitIterator)

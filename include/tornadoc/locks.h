@@ -6,8 +6,13 @@
  * loop that first waits.
  *
  * `timeout_ms`: TC_FOREVER, or after how long the future fails with TC_ETIMEDOUT; 0: at once, if it would have to wait.
- * (tc_with_timeout is not for these: what is granted late would be lost.) A waiter whose future is dropped or cancelled
- * is forgotten; waiters of what is freed fail with TC_ECANCELED. NULL objects, for want of memory, give NULL futures.
+ * A waiter whose future is dropped or cancelled is forgotten; waiters of what is freed fail with TC_ECANCELED. NULL
+ * objects, for want of memory, give NULL futures.
+ *
+ * What is granted (a permit, a lock, a wake-up) is yours when the future has reached you: your await has returned 0,
+ * your callback was called with it, or you have looked at its status or result; so also by way of tc_gather,
+ * tc_with_timeout and wait iterators. A future that is freed before, because a cancel or a timeout came in the same
+ * turn, or because another one of a tc_gather failed, gives it back: it goes to the next who waits.
  */
 #ifndef TORNADOC_LOCKS_H
 #define TORNADOC_LOCKS_H

@@ -2,8 +2,12 @@
  * tornadoc/queues.h - queues between producers and consumers of one loop. (Tornado: queues)
  *
  * The rules of tornadoc/locks.h hold: futures, first come, first served, timeouts, NULL. An item is the queue's from
- * the put that succeeded until a get; one that is in the queue when that is freed, or whose getter has dropped its
- * future, is freed with `free_item` (or NULL).
+ * the put that succeeded until it has reached who gets it: one whose future is freed unseen goes to the next getter, or
+ * back to its place, even into a queue that is full again. `free_item` (or NULL) frees those that are in the queue when
+ * that is freed, and those that came as a result that nobody took.
+ *
+ * What was put is put, whatever becomes of the future: who puts several by one tc_gather, and wants to know which went
+ * in if that fails, keeps a reference to each future.
  */
 #ifndef TORNADOC_QUEUES_H
 #define TORNADOC_QUEUES_H

@@ -12,6 +12,9 @@
  *
  * A failure that nobody saw is a bug that hides: it is logged when the future is freed. Seeing is: a waiter ran, or
  * state, status or message were read after the failure.
+ *
+ * A permit or an item that nobody received would be lost: it goes back when the future is freed. Receiving is: user's
+ * code was called with the future, or awaited it, or looked at it, or at one that shows its outcome.
  */
 #include "async/future_private.h"
 
@@ -64,8 +67,21 @@ static void settle(tc_future_t *future) {
         settled(future);
 }
 
+static void tell_granted(tc_future_t *future, bool received) {
+    void (*granted)(tc_future_t *, bool) = future->granted;
+    future->granted = NULL;
+    if (granted)
+        granted(future, received);
+}
+
+void tc__future_receive(tc_future_t *future) {
+    for (; future; future = future->source)
+        tell_granted(future, true);
+}
+
 static void destroy(tc_future_t *future) {
     settle(future);
+    tell_granted(future, false);
     log_unseen(future);
     tc__list_remove(&future->node);
     if (future->result && future->free_result)
@@ -145,6 +161,7 @@ typedef struct {
 static void run_on_done(tc__waiter_t *waiter, tc_future_t *future) {
     on_done_t done = *tc__container_of(waiter, on_done_t, waiter);
     tc__free(tc__container_of(waiter, on_done_t, waiter));
+    tc__future_receive(future);
     done.cb(future, done.user_data);
 }
 
@@ -236,9 +253,12 @@ void tc_future_cancel(tc_future_t *future) {
 
 /* ---- Looking at it ---- */
 
-static void look(const tc_future_t *future) {
-    if (future->state != TC_PENDING)
-        ((tc_future_t *)future)->looked = true;
+static void look(const tc_future_t *seen) {
+    tc_future_t *future = (tc_future_t *)seen;
+    if (future->state == TC_PENDING)
+        return;
+    future->looked = true;
+    tc__future_receive(future);
 }
 
 tc_future_state_t tc_future_state(const tc_future_t *future) {
@@ -265,12 +285,14 @@ const char *tc_future_message(const tc_future_t *future) {
 }
 
 void *tc_future_result(const tc_future_t *future) {
+    tc__future_receive((tc_future_t *)future);
     while (future && future->source)
         future = future->source;
     return future ? future->result : NULL;
 }
 
 void *tc_future_take(tc_future_t *future) {
+    tc__future_receive(future);
     while (future && future->source)
         future = future->source;
     if (!future)

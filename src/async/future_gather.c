@@ -52,18 +52,22 @@ static void unref_all(tc_future_t *const *futures, size_t count) {
         tc_future_unref(futures[i]);
 }
 
-void tc_results_free(tc_results_t *results) {
+void tc_results_free(void *data) {
+    tc_results_t *results = data;
     if (!results)
         return;
     unref_all(results->futures, results->count);
     tc__free(results);
 }
 
-static void free_results(void *results) {
-    tc_results_free(results);
-}
-
 /* ---- Gathering ---- */
+
+/* What its children were granted goes with the results. */
+static void on_granted(tc_future_t *future, bool received) {
+    const tc_results_t *results = future->result;
+    for (size_t i = 0; received && i < results->count; i++)
+        tc__future_receive(results->futures[i]);
+}
 
 static void on_settled(tc_future_t *future) {
     gather_t *gather = tc__container_of(future, gather_t, future);
@@ -97,7 +101,8 @@ static void end(gather_t *gather) {
         tc_future_set_error(&gather->future, tc_future_status(first), tc_future_message(first));
     } else {
         gather->results = NULL;
-        tc_future_set_result(&gather->future, results, free_results);
+        gather->future.granted = on_granted;
+        tc_future_set_result(&gather->future, results, tc_results_free);
     }
 }
 
@@ -116,8 +121,26 @@ static void on_cancel(tc_future_t *future, void *user_data) {
     tc_future_set_error(future, TC_ECANCELED, NULL);
 }
 
+static bool all_complete(const tc_results_t *results) {
+    for (size_t i = 0; i < results->count; i++)
+        if (results->futures[i] && results->futures[i]->state == TC_PENDING)
+            return false;
+    return true;
+}
+
+/* As if the waiters had run. */
+static void end_early(gather_t *gather) {
+    for (size_t i = 0; i < gather->results->count; i++)
+        tc__waiter_cancel(&gather->children[i].waiter);
+    end(gather);
+}
+
 static void on_gather_cancel(tc_future_t *future, void *user_data) {
     gather_t *gather = tc__container_of(future, gather_t, future);
+    if (all_complete(gather->results)) {
+        end_early(gather);
+        return;
+    }
     if (gather->pinned == 0) {
         on_cancel(future, user_data);
         return;

@@ -26,6 +26,9 @@ static inline bool tc__waiter_waiting(const tc__waiter_t *waiter) {
     return waiter->future != NULL;
 }
 
+/* It is done, and handed to code of the user: whatever it was granted is theirs. (Looking at it does the same.) */
+void tc__future_receive(tc_future_t *future);
+
 /* Give back the producer's own reference of a future that is complete. If it is the last one, all who might have waited
  * went away before: then a failure is no news, and is not logged. */
 void tc__future_let_go(tc_future_t *future);

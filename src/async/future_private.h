@@ -25,6 +25,9 @@ struct tc_future {
     /* For those who build on it: lets go of what the producer holds. Called once, when the future completes, by
      * whomever, or is freed before. */
     void (*settled)(tc_future_t *future);
+    /* For what comes with a result and would be lost with it (a permit, an item): called once, when somebody outside of
+     * this folder has received the future, done, or when it is freed and nobody has. */
+    void (*granted)(tc_future_t *future, bool received);
 };
 
 /* A pending future at the start of `size` zeroed bytes. */

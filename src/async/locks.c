@@ -2,7 +2,7 @@
  * locks.c - conditions, events, semaphores, locks. (Tornado: locks)
  *
  * All are a list of waiters and a number. A permit that is released goes straight to the first waiter: nobody who comes
- * later can snatch it.
+ * later can snatch it. One whose future is freed before anybody has received it goes to the next.
  */
 #include <tornadoc/locks.h>
 
@@ -10,15 +10,18 @@
 #include "util/alloc_internal.h"
 #include "util/error_internal.h"
 
-static tc_future_t *future_of(tc__wait_t *wait) {
-    return wait ? &wait->future : NULL;
-}
-
-static bool wake_one(tc__list_t *waiters) {
+static bool wake_one(tc__wait_list_t *waiters) {
     tc__wait_t *wait = tc__wait_first(waiters);
     if (wait)
-        tc_future_set_result(&wait->future, NULL, NULL);
+        tc__wait_grant(wait, NULL, NULL);
     return wait != NULL;
+}
+
+static tc_future_t *need_not_wait(tc__wait_list_t *waiters) {
+    tc__wait_t *wait = tc__wait_not(waiters);
+    if (wait)
+        tc__wait_grant(wait, NULL, NULL);
+    return tc__wait_future(wait);
 }
 
 static void *new_object(size_t size, const char *what) {
@@ -31,25 +34,31 @@ static void *new_object(size_t size, const char *what) {
 /* ---- Condition ---- */
 
 struct tc_condition {
-    tc__list_t waiters;
+    tc__wait_list_t waiters;
 };
+
+/* Who was woken in vain wakes another. */
+static void wake_another(tc__wait_list_t *waiters, tc__wait_t *wait) {
+    (void)wait;
+    wake_one(waiters);
+}
 
 tc_condition_t *tc_condition_new(void) {
     tc_condition_t *condition = new_object(sizeof *condition, "a condition");
     if (condition)
-        tc__list_init(&condition->waiters);
+        tc__wait_list_init(&condition->waiters, wake_another);
     return condition;
 }
 
 void tc_condition_free(tc_condition_t *condition) {
     if (!condition)
         return;
-    tc__wait_cancel_all(&condition->waiters);
+    tc__wait_list_deinit(&condition->waiters);
     tc__free(condition);
 }
 
 tc_future_t *tc_condition_wait(tc_condition_t *condition, uint64_t timeout_ms) {
-    return condition ? future_of(tc__wait(&condition->waiters, timeout_ms)) : NULL;
+    return condition ? tc__wait_future(tc__wait(&condition->waiters, timeout_ms)) : NULL;
 }
 
 void tc_condition_notify(tc_condition_t *condition, size_t count) {
@@ -64,28 +73,28 @@ void tc_condition_notify_all(tc_condition_t *condition) {
 /* ---- Event ---- */
 
 struct tc_event {
-    tc__list_t waiters;
+    tc__wait_list_t waiters;
     bool is_set;
 };
 
 tc_event_t *tc_event_new(void) {
     tc_event_t *event = new_object(sizeof *event, "an event");
     if (event)
-        tc__list_init(&event->waiters);
+        tc__wait_list_init(&event->waiters, NULL);
     return event;
 }
 
 void tc_event_free(tc_event_t *event) {
     if (!event)
         return;
-    tc__wait_cancel_all(&event->waiters);
+    tc__wait_list_deinit(&event->waiters);
     tc__free(event);
 }
 
 tc_future_t *tc_event_wait(tc_event_t *event, uint64_t timeout_ms) {
     if (!event)
         return NULL;
-    return event->is_set ? tc__wait_not() : future_of(tc__wait(&event->waiters, timeout_ms));
+    return event->is_set ? need_not_wait(&event->waiters) : tc__wait_future(tc__wait(&event->waiters, timeout_ms));
 }
 
 void tc_event_set(tc_event_t *event) {
@@ -108,12 +117,22 @@ bool tc_event_is_set(const tc_event_t *event) {
 /* ---- Semaphore ---- */
 
 struct tc_semaphore {
-    tc__list_t waiters;
+    tc__wait_list_t waiters;
     size_t value, most;
 };
 
+static void give(tc_semaphore_t *semaphore) {
+    if (!wake_one(&semaphore->waiters) && semaphore->value < semaphore->most)
+        semaphore->value++;
+}
+
+static void give_back(tc__wait_list_t *waiters, tc__wait_t *wait) {
+    (void)wait;
+    give(tc__container_of(waiters, tc_semaphore_t, waiters));
+}
+
 static void init_semaphore(tc_semaphore_t *semaphore, size_t value, size_t most) {
-    tc__list_init(&semaphore->waiters);
+    tc__wait_list_init(&semaphore->waiters, give_back);
     semaphore->value = value;
     semaphore->most = most;
 }
@@ -136,7 +155,7 @@ tc_semaphore_t *tc_bounded_semaphore_new(size_t value) {
 void tc_semaphore_free(tc_semaphore_t *semaphore) {
     if (!semaphore)
         return;
-    tc__wait_cancel_all(&semaphore->waiters);
+    tc__wait_list_deinit(&semaphore->waiters);
     tc__free(semaphore);
 }
 
@@ -144,8 +163,8 @@ tc_future_t *tc_semaphore_acquire(tc_semaphore_t *semaphore, uint64_t timeout_ms
     if (!semaphore)
         return NULL;
     if (semaphore->value == 0)
-        return future_of(tc__wait(&semaphore->waiters, timeout_ms));
-    tc_future_t *future = tc__wait_not();
+        return tc__wait_future(tc__wait(&semaphore->waiters, timeout_ms));
+    tc_future_t *future = need_not_wait(&semaphore->waiters);
     if (future)
         semaphore->value--;
     return future;
@@ -154,8 +173,7 @@ tc_future_t *tc_semaphore_acquire(tc_semaphore_t *semaphore, uint64_t timeout_ms
 static int release(tc_semaphore_t *semaphore, const char *complaint) {
     if (semaphore->value >= semaphore->most)
         return tc__misuse(TC_EINVAL, "%s", complaint);
-    if (!wake_one(&semaphore->waiters))
-        semaphore->value++;
+    give(semaphore);
     return 0;
 }
 
@@ -179,7 +197,7 @@ tc_lock_t *tc_lock_new(void) {
 void tc_lock_free(tc_lock_t *lock) {
     if (!lock)
         return;
-    tc__wait_cancel_all(&lock->block.waiters);
+    tc__wait_list_deinit(&lock->block.waiters);
     tc__free(lock);
 }
 

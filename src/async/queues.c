@@ -2,8 +2,9 @@
  * queues.c - queues between producers and consumers. (Tornado: queues)
  *
  * One array holds the items: a ring for first in, first out, a stack, or a heap whose entries remember when they came.
- * A getter waits only while there are no items, a putter only while there is no room; room for a waiting putter's item
- * is made when it begins to wait, so that handing over cannot fail.
+ * A getter waits only while there are no items, a putter only while there is no room. An item whose getter's future is
+ * freed before anybody has received it goes back to where it was: so the array always has room for those that are on
+ * their way, and for one more, that of a waiting putter, which goes in before one is taken out.
  */
 #include <tornadoc/queues.h>
 
@@ -29,7 +30,7 @@ struct tc_queue {
     entry_t *entries;
     uint64_t puts;
     size_t unfinished;
-    tc__list_t getters, putters, joiners;
+    tc__wait_list_t getters, putters, joiners;
 };
 
 /* ---- The array ---- */
@@ -38,9 +39,9 @@ static entry_t *at(const tc_queue_t *queue, size_t index) {
     return &queue->entries[(queue->first + index) % queue->capacity];
 }
 
-/* Room for one more than there are, and for those of the putters that wait. */
+/* Room for one more, and for that of a putter. */
 static int make_room(tc_queue_t *queue) {
-    size_t wanted = queue->count + 1;
+    size_t wanted = queue->count + queue->getters.granted_count + 2;
     if (wanted <= queue->capacity)
         return 0;
     size_t capacity = queue->capacity ? 2 * queue->capacity : 8;
@@ -89,31 +90,69 @@ static void sift_down(tc_queue_t *queue, size_t index) {
 }
 
 /* There is room. */
-static void push(tc_queue_t *queue, void *item) {
-    *at(queue, queue->count) = (entry_t){ item, queue->puts++ };
+static void add(tc_queue_t *queue, entry_t entry) {
+    *at(queue, queue->count) = entry;
     queue->count++;
-    queue->unfinished++;
     if (queue->kind == PRIORITY)
         sift_up(queue, queue->count - 1);
 }
 
+static void push(tc_queue_t *queue, void *item) {
+    add(queue, (entry_t){ item, queue->puts++ });
+    queue->unfinished++;
+}
+
 /* There is an item. */
-static void *pop(tc_queue_t *queue) {
-    void *item;
+static entry_t pop(tc_queue_t *queue) {
+    entry_t entry;
     queue->count--;
     switch (queue->kind) {
     case LIFO:
-        return at(queue, queue->count)->item;
+        return *at(queue, queue->count);
     case PRIORITY:
-        item = queue->entries[0].item;
+        entry = queue->entries[0];
         queue->entries[0] = queue->entries[queue->count];
         sift_down(queue, 0);
-        return item;
+        return entry;
     default:
-        item = at(queue, 0)->item;
+        entry = *at(queue, 0);
         queue->first = (queue->first + 1) % queue->capacity;
-        return item;
+        return entry;
     }
+}
+
+/* To where it stood: several may come back, in any order. */
+static void push_back(tc_queue_t *queue, entry_t entry) {
+    if (queue->kind == FIFO) {
+        queue->first = (queue->first + queue->capacity - 1) % queue->capacity;
+        queue->count++;
+        *at(queue, 0) = entry;
+        for (size_t i = 0; i + 1 < queue->count && at(queue, i)->number > at(queue, i + 1)->number; i++)
+            swap(at(queue, i), at(queue, i + 1));
+        return;
+    }
+    add(queue, entry);
+    for (size_t i = queue->count - 1; queue->kind == LIFO && i > 0 && at(queue, i)->number < at(queue, i - 1)->number;
+         i--)
+        swap(at(queue, i), at(queue, i - 1));
+}
+
+/* ---- Handing over ---- */
+
+static void hand(tc_queue_t *queue, tc__wait_t *getter, entry_t entry) {
+    getter->number = entry.number;
+    tc__wait_grant(getter, entry.item, queue->free_item);
+}
+
+/* A getter's future was freed, and nobody had seen the item. */
+static void take_back(tc__wait_list_t *getters, tc__wait_t *wait) {
+    tc_queue_t *queue = tc__container_of(getters, tc_queue_t, getters);
+    tc__wait_t *next = tc__wait_first(getters);
+    entry_t entry = { tc_future_take(&wait->future), wait->number };
+    if (next)
+        hand(queue, next, entry);
+    else
+        push_back(queue, entry);
 }
 
 /* ---- Life ---- */
@@ -127,9 +166,9 @@ static tc_queue_t *new_queue(kind_t kind, size_t max_size, tc_free_fn free_item)
     queue->kind = kind;
     queue->max_size = max_size;
     queue->free_item = free_item;
-    tc__list_init(&queue->getters);
-    tc__list_init(&queue->putters);
-    tc__list_init(&queue->joiners);
+    tc__wait_list_init(&queue->getters, take_back);
+    tc__wait_list_init(&queue->putters, NULL);
+    tc__wait_list_init(&queue->joiners, NULL);
     return queue;
 }
 
@@ -155,11 +194,11 @@ tc_queue_t *tc_priority_queue_new(size_t max_size, int (*compare)(const void *a,
 void tc_queue_free(tc_queue_t *queue) {
     if (!queue)
         return;
-    tc__wait_cancel_all(&queue->getters);
-    tc__wait_cancel_all(&queue->putters);
-    tc__wait_cancel_all(&queue->joiners);
+    tc__wait_list_deinit(&queue->getters);
+    tc__wait_list_deinit(&queue->putters);
+    tc__wait_list_deinit(&queue->joiners);
     while (queue->count > 0) {
-        void *item = pop(queue);
+        void *item = pop(queue).item;
         if (queue->free_item)
             queue->free_item(item);
     }
@@ -177,21 +216,18 @@ static int put_now(tc_queue_t *queue, void *item) {
     push(queue, item);
     tc__wait_t *getter = tc__wait_first(&queue->getters);
     if (getter)
-        tc_future_set_result(&getter->future, pop(queue), queue->free_item);
+        hand(queue, getter, pop(queue));
     return 0;
 }
 
-/* A waiting putter's item goes in before one is taken out, as if it had come in time. */
-static int get_now(tc_queue_t *queue, void **out) {
-    if (queue->count == 0)
-        return TC_EAGAIN;
+/* There is an item. A waiting putter's goes in before one is taken out, as if it had come in time. */
+static entry_t get_now(tc_queue_t *queue) {
     tc__wait_t *putter = tc__wait_first(&queue->putters);
     if (putter) {
         push(queue, putter->item);
-        tc_future_set_result(&putter->future, NULL, NULL);
+        tc__wait_grant(putter, NULL, NULL);
     }
-    *out = pop(queue);
-    return 0;
+    return pop(queue);
 }
 
 int tc_queue_put_nowait(tc_queue_t *queue, void *item) {
@@ -199,8 +235,8 @@ int tc_queue_put_nowait(tc_queue_t *queue, void *item) {
 }
 
 int tc_queue_get_nowait(tc_queue_t *queue, void *out) {
-    void *item = NULL;
-    int err = queue ? get_now(queue, &item) : TC_ENOMEM;
+    int err = !queue ? TC_ENOMEM : queue->count == 0 ? TC_EAGAIN : 0;
+    void *item = err == 0 ? get_now(queue).item : NULL;
     if (out)
         memcpy(out, &item, sizeof item);
     else if (item && queue->free_item)
@@ -212,10 +248,10 @@ tc_future_t *tc_queue_put(tc_queue_t *queue, void *item, uint64_t timeout_ms) {
     if (!queue)
         return NULL;
     if (tc_queue_full(queue)) {
-        tc__wait_t *putter = make_room(queue) == 0 ? tc__wait(&queue->putters, timeout_ms) : NULL;
+        tc__wait_t *putter = tc__wait(&queue->putters, timeout_ms);
         if (putter)
             putter->item = item;
-        return putter ? &putter->future : NULL;
+        return tc__wait_future(putter);
     }
     tc_future_t *future = tc_future_new(NULL);
     if (!future)
@@ -231,15 +267,12 @@ tc_future_t *tc_queue_put(tc_queue_t *queue, void *item, uint64_t timeout_ms) {
 tc_future_t *tc_queue_get(tc_queue_t *queue, uint64_t timeout_ms) {
     if (!queue)
         return NULL;
-    if (queue->count == 0) {
-        tc__wait_t *getter = tc__wait(&queue->getters, timeout_ms);
-        return getter ? &getter->future : NULL;
-    }
-    tc_future_t *future = tc_future_new(NULL);
-    void *item;
-    if (future && get_now(queue, &item) == 0)
-        tc_future_set_result(future, item, queue->free_item);
-    return future;
+    if (queue->count == 0)
+        return tc__wait_future(tc__wait(&queue->getters, timeout_ms));
+    tc__wait_t *getter = make_room(queue) == 0 ? tc__wait_not(&queue->getters) : NULL;
+    if (getter)
+        hand(queue, getter, get_now(queue));
+    return tc__wait_future(getter);
 }
 
 /* ---- Being done ---- */
@@ -251,17 +284,19 @@ int tc_queue_task_done(tc_queue_t *queue) {
         return tc__misuse(TC_EINVAL, "tc_queue_task_done: called more often than there were items");
     if (--queue->unfinished == 0)
         for (tc__wait_t *joiner; (joiner = tc__wait_first(&queue->joiners)) != NULL;)
-            tc_future_set_result(&joiner->future, NULL, NULL);
+            tc__wait_grant(joiner, NULL, NULL);
     return 0;
 }
 
 tc_future_t *tc_queue_join(tc_queue_t *queue, uint64_t timeout_ms) {
     if (!queue)
         return NULL;
-    if (queue->unfinished == 0)
-        return tc__wait_not();
-    tc__wait_t *joiner = tc__wait(&queue->joiners, timeout_ms);
-    return joiner ? &joiner->future : NULL;
+    if (queue->unfinished > 0)
+        return tc__wait_future(tc__wait(&queue->joiners, timeout_ms));
+    tc__wait_t *joiner = tc__wait_not(&queue->joiners);
+    if (joiner)
+        tc__wait_grant(joiner, NULL, NULL);
+    return tc__wait_future(joiner);
 }
 
 /* ---- Looking at it ---- */

@@ -30,6 +30,7 @@ static int take_result(then_t *then, tc_future_t *future) {
     tc__list_remove(&then->node);
     req->spare_then = then;
     tc__request_release(req);
+    tc__future_receive(future);
     int outcome = fn ? fn(req, future, arg) : tc_future_status(future);
     if (outcome < 0 && outcome == tc_future_status(future)) /* handed on: so are its words */
         tc__request_explain(req, outcome, tc_future_message(future));

@@ -178,6 +178,94 @@ static void a_lock_is_for_one_at_a_time(void **state) {
     tc_lock_free(lock);
 }
 
+/* ---- What is granted and does not arrive ---- */
+
+static void a_permit_whose_future_is_dropped_unseen_goes_to_the_next(void **state) {
+    (void)state;
+    tc_lock_t *lock = tc_lock_new();
+    assert_int_equal(status_of(tc_lock_acquire(lock, 0)), 0);
+    tc_future_t *first = tc_lock_acquire(lock, TC_FOREVER);
+    watch(tc_lock_acquire(lock, TC_FOREVER), "next");
+    assert_int_equal(tc_lock_release(lock), 0);
+    turn(0);
+    assert_string_equal(noted(), "");
+    tc_future_unref(first);
+    turn(0);
+    assert_string_equal(noted(), "next:0");
+    assert_int_equal(tc_lock_release(lock), 0);
+    tc_future_unref(tc_lock_acquire(lock, 0)); /* which nobody looked at */
+    assert_int_equal(tc_lock_release(lock), TC_EINVAL);
+    assert_logged("it is not locked");
+    tc_lock_free(lock);
+}
+
+static void a_permit_that_was_seen_stays(void **state) {
+    (void)state;
+    tc_semaphore_t *semaphore = tc_semaphore_new(4);
+    assert_int_equal(status_of(tc_semaphore_acquire(semaphore, 0)), 0);
+    tc_future_t *taken = tc_semaphore_acquire(semaphore, 0);
+    tc_future_take(taken);
+    tc_future_unref(taken);
+    watch(tc_semaphore_acquire(semaphore, 0), "called");
+    turn(0);
+    assert_string_equal(noted(), "called:0");
+    assert_int_equal(status_of(tc_with_timeout(tc_semaphore_acquire(semaphore, 0), 10)), 0);
+    assert_int_equal(status_of(tc_semaphore_acquire(semaphore, 0)), TC_ETIMEDOUT);
+    tc_semaphore_free(semaphore);
+}
+
+static tc_future_t *acquire_both(tc_semaphore_t *a, tc_semaphore_t *b) {
+    tc_future_t *both[] = { tc_semaphore_acquire(a, 5), tc_semaphore_acquire(b, 5) };
+    return tc_gather(both, 2);
+}
+
+static void of_several_acquired_at_once_all_are_had_or_none(void **state) {
+    (void)state;
+    tc_semaphore_t *free_one = tc_bounded_semaphore_new(1), *taken_one = tc_semaphore_new(0);
+    tc_future_t *both = acquire_both(free_one, taken_one);
+    assert_int_equal(status_of(tc_semaphore_acquire(free_one, 0)), TC_ETIMEDOUT);
+    turn(5);
+    assert_int_equal(status_of(both), TC_ETIMEDOUT);
+    both = acquire_both(free_one, taken_one);
+    assert_int_equal(tc_semaphore_release(taken_one), 0);
+    turn(0);
+    assert_int_equal(status_of(both), 0); /* seen, and the results dropped */
+    assert_int_equal(status_of(tc_semaphore_acquire(free_one, 0)), TC_ETIMEDOUT);
+    assert_int_equal(status_of(tc_semaphore_acquire(taken_one, 0)), TC_ETIMEDOUT);
+    assert_int_equal(tc_semaphore_release(free_one), 0);
+    assert_int_equal(tc_semaphore_release(taken_one), 0);
+    both = acquire_both(free_one, taken_one);
+    tc_future_unref(both); /* unseen */
+    assert_int_equal(status_of(tc_semaphore_acquire(free_one, 0)), 0);
+    assert_int_equal(status_of(tc_semaphore_acquire(taken_one, 0)), 0);
+    tc_semaphore_free(free_one);
+    tc_semaphore_free(taken_one);
+}
+
+static void who_is_woken_in_vain_wakes_another(void **state) {
+    (void)state;
+    tc_condition_t *condition = tc_condition_new();
+    tc_future_t *first = tc_condition_wait(condition, TC_FOREVER);
+    watch(tc_condition_wait(condition, TC_FOREVER), "b");
+    tc_condition_notify(condition, 1);
+    tc_future_unref(first);
+    turn(0);
+    assert_string_equal(noted(), "b:0");
+    tc_condition_free(condition);
+}
+
+static void what_is_on_its_way_outlives_where_it_came_from(void **state) {
+    (void)state;
+    tc_semaphore_t *semaphore = tc_semaphore_new(1);
+    tc_condition_t *condition = tc_condition_new();
+    tc_future_t *permit = tc_semaphore_acquire(semaphore, 0), *wake_up = tc_condition_wait(condition, 10);
+    tc_condition_notify_all(condition);
+    tc_semaphore_free(semaphore);
+    tc_condition_free(condition);
+    tc_future_unref(permit);
+    assert_int_equal(status_of(wake_up), 0);
+}
+
 /* ---- Failures ---- */
 
 static void without_memory_nothing_waits_and_no_permit_is_lost(void **state) {
@@ -239,6 +327,11 @@ int main(void) {
         TEST_LOCK(a_permit_goes_to_the_first_who_waits),
         TEST_LOCK(a_bounded_semaphore_is_not_released_more_often_than_acquired),
         TEST_LOCK(a_lock_is_for_one_at_a_time),
+        TEST_LOCK(a_permit_whose_future_is_dropped_unseen_goes_to_the_next),
+        TEST_LOCK(a_permit_that_was_seen_stays),
+        TEST_LOCK(of_several_acquired_at_once_all_are_had_or_none),
+        TEST_LOCK(who_is_woken_in_vain_wakes_another),
+        TEST_LOCK(what_is_on_its_way_outlives_where_it_came_from),
         TEST_LOCK(without_memory_nothing_waits_and_no_permit_is_lost),
         TEST_LOCK(what_could_not_be_made_can_be_used),
         TEST_LOCK(they_may_outlive_the_loop),

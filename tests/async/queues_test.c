@@ -156,15 +156,114 @@ static void who_waits_may_be_cancelled_or_dropped(void **state) {
     tc_queue_free(queue);
 }
 
-static void an_item_whose_getter_dropped_its_future_is_freed(void **state) {
+/* ---- Items that do not arrive ---- */
+
+static void an_item_whose_getter_dropped_its_future_goes_to_the_next(void **state) {
     (void)state;
     tc_queue_t *queue = tc_queue_new(0, note_it);
     tc_future_t *getter = tc_queue_get(queue, TC_FOREVER);
+    watch(tc_queue_get(queue, TC_FOREVER), "next");
     put_words(queue, "a");
     tc_future_unref(getter);
-    put_words(queue, "b");
+    turn(0);
+    assert_string_equal(noted(), "next:0:a");
+    tc_queue_free(queue);
+}
+
+static void an_item_that_its_getter_has_seen_is_freed_with_the_future(void **state) {
+    (void)state;
+    tc_queue_t *queue = tc_queue_new(0, note_it);
+    put_words(queue, "a");
+    tc_future_t *getter = tc_queue_get(queue, TC_FOREVER);
+    assert_int_equal(tc_future_status(getter), 0);
+    tc_future_unref(getter);
+    assert_string_equal(noted(), "a");
+    assert_true(tc_queue_empty(queue));
+    tc_queue_free(queue);
+}
+
+/* Three are on their way, and come back in an order of their own. */
+static void assert_come_back_in_place(tc_queue_t *queue, const char *words, const char *all) {
+    tc_future_t *getters[3];
+    put_words(queue, words);
+    for (int i = 0; i < 3; i++)
+        getters[i] = tc_queue_get(queue, 0);
+    put_words(queue, "c");
+    for (int i = 0; i < 3; i++)
+        tc_future_unref(getters[(i + 1) % 3]);
+    assert_string_equal(get_all(queue), all);
+    tc_queue_free(queue);
+}
+
+static void items_that_do_not_arrive_go_back_to_their_places(void **state) {
+    (void)state;
+    assert_come_back_in_place(tc_queue_new(0, NULL), "abde", "a b d e c");
+    assert_come_back_in_place(tc_lifo_queue_new(0, NULL), "abde", "c e d b a");
+    assert_come_back_in_place(tc_priority_queue_new(0, by_letter, NULL), "eadb", "a b c d e");
+    assert_come_back_in_place(tc_queue_new(0, NULL), "bac", "b a c c");
+}
+
+static void equal_priorities_that_come_back_leave_as_they_came(void **state) {
+    (void)state;
+    char *items[] = { "x1", "x2", "x3", "x4" };
+    tc_queue_t *queue = tc_priority_queue_new(0, by_letter, NULL);
+    for (size_t i = 0; i < COUNT(items); i++)
+        assert_int_equal(tc_queue_put_nowait(queue, items[i]), 0);
+    tc_future_t *first = tc_queue_get(queue, 0), *second = tc_queue_get(queue, 0);
+    tc_future_unref(first);
+    tc_future_unref(second);
+    assert_string_equal(get_all(queue), "x1 x2 x3 x4");
+    tc_queue_free(queue);
+}
+
+static void for_items_that_come_back_there_is_always_room(void **state) {
+    (void)state;
+    tc_future_t *getters[20];
+    tc_queue_t *queue = tc_queue_new(20, note_it);
+    for (int i = 0; i < 5; i++)
+        put_words(queue, "abcd");
+    for (size_t i = 0; i < COUNT(getters); i++) {
+        watch(tc_queue_put(queue, "e", TC_FOREVER), "put");
+        getters[i] = tc_queue_get(queue, 0);
+    }
+    turn(0);
+    noted();
+    watch(tc_queue_put(queue, "e", TC_FOREVER), "put");
+    fail_allocation(1, true);
     assert_int_equal(tc_queue_get_nowait(queue, NULL), 0);
-    assert_string_equal(noted(), "a b");
+    assert_string_equal(noted(), "e");
+    for (size_t i = 0; i < COUNT(getters); i++)
+        tc_future_unref(getters[i]);
+    allow_allocations();
+    turn(0);
+    assert_string_equal(noted(), "put:0:-");
+    assert_int_equal(tc_queue_size(queue), 40); /* more than there should be, and none lost */
+    assert_true(tc_queue_full(queue));
+    tc_queue_free(queue);
+    noted();
+}
+
+static void an_item_on_its_way_outlives_its_queue(void **state) {
+    (void)state;
+    tc_queue_t *queue = tc_queue_new(0, note_it);
+    put_words(queue, "a");
+    tc_future_t *getter = tc_queue_get(queue, 0);
+    tc_queue_free(queue);
+    assert_string_equal(noted(), "");
+    tc_future_unref(getter);
+    assert_string_equal(noted(), "a");
+}
+
+static void what_was_put_is_put_whatever_becomes_of_the_future(void **state) {
+    (void)state;
+    char *item;
+    tc_queue_t *queue = tc_queue_new(1, NULL);
+    tc_future_unref(tc_queue_put(queue, "a", TC_FOREVER));
+    tc_future_t *putter = tc_queue_put(queue, "b", TC_FOREVER);
+    assert_int_equal(tc_queue_get_nowait(queue, &item), 0);
+    assert_string_equal(item, "a");
+    tc_future_unref(putter);
+    assert_string_equal(get_all(queue), "b");
     tc_queue_free(queue);
 }
 
@@ -257,7 +356,13 @@ int main(void) {
         TEST_QUEUE(putters_wait_for_room_in_their_order),
         TEST_QUEUE(a_waiting_putter_s_item_takes_part_before_one_is_given_out),
         TEST_QUEUE(who_waits_may_be_cancelled_or_dropped),
-        TEST_QUEUE(an_item_whose_getter_dropped_its_future_is_freed),
+        TEST_QUEUE(an_item_whose_getter_dropped_its_future_goes_to_the_next),
+        TEST_QUEUE(an_item_that_its_getter_has_seen_is_freed_with_the_future),
+        TEST_QUEUE(items_that_do_not_arrive_go_back_to_their_places),
+        TEST_QUEUE(equal_priorities_that_come_back_leave_as_they_came),
+        TEST_QUEUE(for_items_that_come_back_there_is_always_room),
+        TEST_QUEUE(an_item_on_its_way_outlives_its_queue),
+        TEST_QUEUE(what_was_put_is_put_whatever_becomes_of_the_future),
         TEST_QUEUE(what_is_left_is_freed_with_the_queue_and_who_waits_is_cancelled),
         TEST_QUEUE(join_waits_until_each_item_was_dealt_with),
         TEST_QUEUE(without_memory_no_item_is_lost),

@@ -170,8 +170,8 @@ static int gather_nothing(void *arg) {
     tc_results_t *results;
     (void)arg;
     TC_TRY(tc_await(tc_gather(NULL, 0), &results));
+    TC_TRY(tc_on_exit(tc_results_free, results));
     note("%zu", tc_results_count(results));
-    tc_results_free(results);
     return 0;
 }
 
@@ -404,6 +404,7 @@ static void a_permit_is_not_lost_to_a_cancel_of_the_same_turn(void **state) {
     (void)state;
     semaphore = tc_bounded_semaphore_new(1);
     tc_future_t *first = tc_semaphore_acquire(semaphore, TC_FOREVER);
+    assert_int_equal(tc_future_status(first), 0);
     tc_future_t *second = tc_spawn(loop, enter, NULL);
     tc__ioloop_advance(loop, 0);
     assert_int_equal(tc_semaphore_release(semaphore), 0);
