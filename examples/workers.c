@@ -123,7 +123,7 @@ static int walk(void *arg) {
         err = tc_await(tc_queue_join(tally->queue, TC_FOREVER), NULL);
     tc_scope_cancel(workers);
     int failed = tc_scope_close(workers);
-    return err < 0 ? err : failed;
+    return failed < 0 ? failed : err;
 }
 
 int main(int argc, char **argv) {

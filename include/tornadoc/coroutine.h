@@ -81,7 +81,7 @@ TC_EXTERN int tc_run_sync(tc_ioloop_t *loop, tc_coroutine_fn fn, void *arg, uint
  * Whoever cancels a coroutine makes the await under way return TC_ECANCELED, and every later one that would have to
  * wait: so it runs to its end, by the ways of any other failure. A result that was there before the cancel is given out
  * first, and so is one that comes before the coroutine goes on, if it would be lost otherwise: what a lock or a queue
- * has handed over stays with whom it was given to.
+ * has handed over stays with whom it was given to. True in a scope that is cancelled as well.
  */
 TC_EXTERN bool tc_cancelled(void);
 
@@ -92,23 +92,42 @@ TC_EXTERN bool tc_shield(bool on);
  *  @return 0; TC_ENOMEM; TC_ENOTCORO */
 TC_EXTERN int tc_on_exit(tc_free_fn fn, void *arg);
 
-/* ---- Scopes: children that may use the parent's locals -------------------------------------------------------- */
+/* ---- Scopes: what ends together ------------------------------------------------------------------------------- */
 
+/**
+ * Between open and close a coroutine may start children, which may use its locals, and bound the time of all that it
+ * does there. (asyncio.TaskGroup, asyncio.timeout)
+ *
+ *     tc_scope_t *scope = tc_scope_open();
+ *     int err = tc_scope_set_timeout(scope, 2000);
+ *     if (err == 0)
+ *         err = tc_await(answer(), &text);
+ *     int failed = tc_scope_close(scope); // TC_ETIMEDOUT; `err` is then TC_ECANCELED mostly
+ *     TC_TRY(failed < 0 ? failed : err);
+ *
+ * The first child that fails cancels the scope: the other children, and the awaits of the coroutine that opened it,
+ * which fail with TC_ECANCELED until it closes the scope; then it goes on as before. Every way out leads through the
+ * close. A coroutine that returns without it does its children wrong, whose pointers to its locals dangle: they are
+ * cancelled and waited for, and the log says so.
+ */
 typedef struct tc_scope tc_scope_t;
 
-/** Between open and close this coroutine may start children; close waits for them. NULL: out of memory, or no coroutine
- * (and the others take NULL). Scopes nest. */
+/** NULL: out of memory, or no coroutine (and the others take NULL). Scopes nest. */
 TC_EXTERN tc_scope_t *tc_scope_open(void);
-/** Start a child. @return 0; TC_ENOMEM: `fn` never runs, and close will return this */
+/** Start a child. @return 0; TC_ENOMEM, also for NULL: `fn` never runs, the scope is cancelled, and close returns this
+ */
 TC_EXTERN int tc_scope_spawn(tc_scope_t *scope, tc_coroutine_fn fn, void *arg);
-/** Cancel the children, without waiting for them. */
+/** Cancel the scope in `ms` from now, unless it is closed by then; TC_FOREVER: not. Replaces the time that was set
+ *  before. What cannot be cancelled, an executor job that runs, is waited for. @return 0; TC_ENOMEM for NULL */
+TC_EXTERN int tc_scope_set_timeout(tc_scope_t *scope, uint64_t ms) TC_MUST_CHECK;
+/** Cancel the scope, without waiting for anything. Close then returns 0, unless something failed before. */
 TC_EXTERN void tc_scope_cancel(tc_scope_t *scope);
 /**
- * Wait until all children have ended. The first that fails makes the others be cancelled, and so does a cancel of this
- * coroutine; they are waited for all the same.
+ * Wait until all children have ended. A cancel of this coroutine meanwhile cancels them; they are waited for all the
+ * same.
  *
- * @return 0; the first failure of a child; TC_ECANCELED. TC_ENOTCORO outside a coroutine while there are children: the
- *         scope is still open
+ * @return 0; the first failure of a child; TC_ETIMEDOUT: the time was up first; TC_ECANCELED: this coroutine was
+ *         cancelled. TC_ENOMEM for NULL; TC_ENOTCORO for a scope of another coroutine, which stays open
  */
 TC_EXTERN int tc_scope_close(tc_scope_t *scope) TC_MUST_CHECK;
 

@@ -12,6 +12,8 @@
  * dropped, so ordinary clean-up works. A result that is there already wins: the permit or the item that came with it
  * would be lost. So does one that comes before the cancelled task goes on, if nobody else could take it. Work on
  * another thread uses what it was given, often a local of this very stack: such a future is waited for to its end.
+ *
+ * A scope that is cancelled cancels its opener's awaits in the same way, until it is closed.
  */
 #include "coroutine/task_internal.h"
 
@@ -37,8 +39,10 @@ struct tc__task {
     tc__task_end_fn on_end;
     void *user_data;
     exit_call_t *exits;
-    tc__waiter_t waiter; /* for what is awaited */
-    tc__soon_t soon;     /* begins, or goes on because it was cancelled */
+    tc_scope_t *scopes;        /* scope.c: those that are open */
+    unsigned cancelled_scopes; /* of these */
+    tc__waiter_t waiter;       /* for what is awaited */
+    tc__soon_t soon;           /* begins, or goes on because it was cancelled */
     int status;
     bool inside_run;  /* tc__task_run is on the stack, and tells of the end by its return */
     bool interrupted; /* the await under way was cancelled */
@@ -78,20 +82,44 @@ static void free_result(tc__task_t *task) {
     task->result = NULL;
 }
 
-static void run_exits(tc__task_t *task) {
-    while (task->exits) {
-        exit_call_t call = *task->exits;
-        tc__free(task->exits);
-        task->exits = call.next;
-        call.fn(call.arg);
-    }
+static bool run_exit(tc__task_t *task) {
+    if (!task->exits)
+        return false;
+    exit_call_t call = *task->exits;
+    tc__free(task->exits);
+    task->exits = call.next;
+    call.fn(call.arg);
+    return true;
+}
+
+/* What the function has left to do. Children of scopes that it left open may write to its locals on their way out: so
+ * they are waited for from well below where those were, and call() below keeps this very frame above them. */
+static __attribute__((noinline)) void end(tc__task_t *task) {
+    volatile char *gap = NULL;
+    do {
+        if (!task->scopes)
+            continue;
+        if (!gap)
+            gap = __builtin_alloca(task->coroutine.stack->size / 4);
+        gap[0] = 0; /* it is not left out */
+        int err = tc__scopes_end(task);
+        task->status = task->status != 0 ? task->status : err;
+    } while (run_exit(task));
+}
+
+static __attribute__((noinline)) int call(tc__task_t *task) {
+    char room[256];
+    int status = task->fn(task->arg);
+    __asm__ volatile("" : "=m"(room)); /* it is not left out */
+    return status;
 }
 
 /* On the task's stack. */
 static void run(tc__coroutine_t *coroutine) {
     tc__task_t *task = tc__container_of(coroutine, tc__task_t, coroutine);
-    task->status = task->fn(task->arg);
-    run_exits(task);
+    task->status = call(task);
+    if (task->scopes || task->exits)
+        end(task);
 }
 
 static void drop(tc__task_t *task) {
@@ -173,7 +201,7 @@ tc__task_t *tc__task_spawn(tc_ioloop_t *loop, tc_coroutine_fn fn, void *arg, tc_
 
 /* No shield holds up the loop's end. */
 static bool must_not_wait(const tc__task_t *task) {
-    return task->cancelled && (!task->shielded || loop_of(task)->p->closing);
+    return (task->cancelled || task->cancelled_scopes > 0) && (!task->shielded || loop_of(task)->p->closing);
 }
 
 /* The future pends. 0 once it does not any more; TC_ECANCELED. */
@@ -202,7 +230,7 @@ int tc_wait(tc_future_t *future) {
         if (future->loop != loop_of(task))
             return tc__misuse(TC_EINVAL, "tc_await: the future is of another loop than the coroutine");
         if (suspend(task, future) < 0)
-            return tc__fail(TC_ECANCELED, "the coroutine was cancelled");
+            return tc__fail(TC_ECANCELED, "the %s was cancelled", task->cancelled ? "coroutine" : "scope");
     }
     int status = tc_future_status(future);
     return status == 0 ? 0 : tc__fail(status, "%s", tc_future_message(future));
@@ -244,8 +272,21 @@ void tc__task_cancel(tc__task_t *task) {
 }
 
 bool tc_cancelled(void) {
-    tc__task_t *task = tc__task_current();
-    return task && task->cancelled;
+    const tc__task_t *task = tc__task_current();
+    return task && (task->cancelled || task->cancelled_scopes > 0);
+}
+
+tc_scope_t **tc__task_scopes(tc__task_t *task) {
+    return &task->scopes;
+}
+
+void tc__task_scope_cancelled(tc__task_t *task) {
+    task->cancelled_scopes++;
+    interrupt(task);
+}
+
+void tc__task_scope_closed(tc__task_t *task) {
+    task->cancelled_scopes--;
 }
 
 bool tc_shield(bool on) {

@@ -23,4 +23,15 @@ tc__task_t *tc__task_spawn(tc_ioloop_t *loop, tc_coroutine_fn fn, void *arg, tc_
 void tc__task_cancel(tc__task_t *task);
 tc__task_t *tc__task_current(void); /* NULL outside */
 
+/* ---- Between tasks and scopes ---- */
+
+/* The innermost of those that the task has open. */
+tc_scope_t **tc__task_scopes(tc__task_t *task);
+/* One of them is cancelled: awaits of the task end as if it was itself … */
+void tc__task_scope_cancelled(tc__task_t *task);
+/* … until, for each such scope, this is said. */
+void tc__task_scope_closed(tc__task_t *task);
+/* On the stack of the task, whose function left them open: close them all. @return the first failure of a child */
+int tc__scopes_end(tc__task_t *task);
+
 #endif

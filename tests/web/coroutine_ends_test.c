@@ -3,7 +3,7 @@
  *
  * Each row says how a request ends, and what is noted from then on, while it stands at its first, second or third
  * await. In any row on_finish runs once; and no memory is left. Then the same rows again, with each allocation failing
- * in turn from the end on.
+ * in turn from the end on. And all of it for a handler that awaits in a scope, with a child and a time.
  */
 #include <sys/socket.h>
 #include <unistd.h>
@@ -21,6 +21,7 @@ static tc_httpserver_t *server;
 static wire_client_t wire;
 static tc_future_t *gates[AWAITS]; /* what is awaited */
 static int starts, finishes;
+static tc_request_fn handler;
 
 /* ---- The handler ---- */
 
@@ -41,6 +42,26 @@ static int await_thrice(tc_request_t *req) {
         TC_TRY(err);
     }
     return tc_write(req, "thrice");
+}
+
+static int wait_for_the_last(void *arg) {
+    (void)arg;
+    return tc_await(tc_future_ref(gates[AWAITS - 1]), NULL);
+}
+
+/* The same in a scope that has a time, beside a child. */
+static int await_thrice_in_a_scope(tc_request_t *req) {
+    tc_scope_t *scope = tc_scope_open();
+    tc_scope_spawn(scope, wait_for_the_last, NULL);
+    int err = tc_scope_set_timeout(scope, 10 * TIMEOUT_MS);
+    if (err == 0)
+        err = await_thrice(req);
+    else
+        starts++;
+    if (err < 0)
+        tc_scope_cancel(scope);
+    int failed = tc_scope_close(scope);
+    return failed < 0 ? failed : err;
 }
 
 static int hello(tc_request_t *req) {
@@ -67,7 +88,7 @@ static void turn(void) {
 
 static void begin_round(uint32_t flags) {
     app = tc_application_new(NULL);
-    route("/", HANDLER(.flags = TC_COROUTINE | flags, .timeout_ms = TIMEOUT_MS, .get = await_thrice,
+    route("/", HANDLER(.flags = TC_COROUTINE | flags, .timeout_ms = TIMEOUT_MS, .get = handler,
                        .on_finish = note_finish, .on_connection_close = note_left));
     route("/hello", HANDLER(.get = hello));
     assert_int_equal(tc__ioloop_new_virtual(&loop), 0);
@@ -89,7 +110,9 @@ static void ask_and_open_gates_before(int at) {
 static void stand_at(int at) {
     static const char *const up_to[] = { "", "1:ok", "1:ok 2:ok" };
     ask_and_open_gates_before(at);
-    while (tc_httpserver_connections(server) == 0 || gates[at]->refs < 3) /* ours, the waiter's, the handler's */
+    unsigned refs = handler == await_thrice || at < AWAITS - 1 ? 3
+                                                               : 5; /* ours, the waiter's, the handler's; a child's */
+    while (tc_httpserver_connections(server) == 0 || gates[at]->refs < refs)
         assert_true(wire_wait(&wire, loop));
     assert_string_equal(noted(), up_to[at]);
 }
@@ -341,11 +364,27 @@ static int begin_ends(void **state) {
     return 0;
 }
 
+static int begin_plainly(void **state) {
+    handler = await_thrice;
+    return begin_ends(state);
+}
+
+static int begin_in_a_scope(void **state) {
+    handler = await_thrice_in_a_scope;
+    return begin_ends(state);
+}
+#define TEST_PLAINLY(test) cmocka_unit_test_setup_teardown(test, begin_plainly, end_web)
+#define TEST_IN_A_SCOPE(test) \
+    { #test "_in_a_scope_too", test, begin_in_a_scope, end_web, NULL }
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_request_ends_once_and_is_told_why, begin_ends, end_web),
-        cmocka_unit_test_setup_teardown(without_memory_for_its_end_it_ends_once_all_the_same, begin_ends, end_web),
-        cmocka_unit_test_setup_teardown(without_memory_from_the_start_it_ends_once_at_most, begin_ends, end_web),
+        TEST_PLAINLY(a_request_ends_once_and_is_told_why),
+        TEST_PLAINLY(without_memory_for_its_end_it_ends_once_all_the_same),
+        TEST_PLAINLY(without_memory_from_the_start_it_ends_once_at_most),
+        TEST_IN_A_SCOPE(a_request_ends_once_and_is_told_why),
+        TEST_IN_A_SCOPE(without_memory_for_its_end_it_ends_once_all_the_same),
+        TEST_IN_A_SCOPE(without_memory_from_the_start_it_ends_once_at_most),
     };
     return cmocka_run_group_tests(tests, watch_web, NULL);
 }

@@ -194,6 +194,56 @@ static void beyond_the_limit_of_coroutines_requests_get_503(void **state) {
     noted();
 }
 
+/* ---- Handlers with children ---- */
+
+static int fails_soon(void *arg) {
+    (void)arg;
+    TC_TRY(tc_await(tc_sleep(NULL, 5), NULL));
+    return TC_EPROTO;
+}
+
+static int waits_long(void *arg) {
+    (void)arg;
+    int err = tc_await(tc_sleep(NULL, 60000), NULL);
+    note("child:%d", err);
+    return err;
+}
+
+static int asks_two(tc_request_t *req) {
+    tc_scope_t *scope = tc_scope_open();
+    tc_scope_spawn(scope, fails_soon, NULL);
+    tc_scope_spawn(scope, waits_long, NULL);
+    int err = tc_await(tc_sleep(NULL, 60000), NULL), failed = tc_scope_close(scope);
+    note("%d:%d", err, failed);
+    return failed == TC_EPROTO ? tc_http_error(req, 502, NULL) : failed;
+}
+
+static void a_child_that_fails_ends_what_its_handler_awaits(void **state) {
+    (void)state;
+    route("/", HANDLER(.flags = TC_COROUTINE, .get = asks_two, .on_finish = note_end));
+    assert_non_null(strstr(ask("/"), "502 "));
+    assert_string_equal(noted(), "child:-125 -125:-1026 finish(0)");
+}
+
+static int forgets_its_child(tc_request_t *req) {
+    tc_scope_t *scope = tc_scope_open();
+    tc_scope_spawn(scope, waits_long, NULL);
+    TC_TRY(tc_await(tc_sleep(NULL, 60000), NULL)); /* away, if the client leaves */
+    int err = tc_scope_close(scope);
+    return err < 0 ? err : tc_write(req, "never");
+}
+
+static void a_handler_that_leaves_a_scope_open_ends_with_its_children(void **state) {
+    (void)state;
+    route("/", HANDLER(.flags = TC_COROUTINE | TC_CANCEL_ON_CLOSE, .get = forgets_its_child, .on_finish = note_end));
+    int id = tc_test_client_start(serve(), "/", NULL);
+    tc_test_client_advance(client, 5);
+    tc_test_client_disconnect(client, id);
+    tc_test_client_advance(client, 0);
+    assert_log("returned without tc_scope_close");
+    assert_string_equal(noted(), "child:-125 finish(-1025)");
+}
+
 /* ---- Each way to end, at each of three awaits ---- */
 
 static const char *const up_to[] = { "", "1:0", "1:0 2:0" };
@@ -303,6 +353,8 @@ int main(void) {
         WEB_TEST(it_may_go_on_after_its_answer),
         WEB_TEST(requests_have_stacks_of_their_own),
         WEB_TEST(beyond_the_limit_of_coroutines_requests_get_503),
+        WEB_TEST(a_child_that_fails_ends_what_its_handler_awaits),
+        WEB_TEST(a_handler_that_leaves_a_scope_open_ends_with_its_children),
         WEB_TEST(a_client_that_leaves_does_not_end_the_handler),
         WEB_TEST(with_cancel_on_close_it_does_and_quietly),
         WEB_TEST(a_timeout_answers_and_cancels),
