@@ -148,6 +148,76 @@ static void the_parts_of_a_form_may_await(void **state) {
     assert_string_equal(noted(), "begin a:0 [one]:0 end a:0 begin b:0 [two]:0 end b:0");
 }
 
+static int note_chunk(tc_request_t *req, tc_bytes_t chunk) {
+    (void)req;
+    char text[8] = { 0 };
+    memcpy(text, chunk.data, chunk.len < sizeof text ? chunk.len : sizeof text - 1);
+    note("<%s", text);
+    int err = tc_await(tc_sleep(NULL, 10), NULL);
+    note("%s>", text);
+    return err;
+}
+
+static void a_chunk_is_dealt_with_before_the_next_is_given_out(void **state) {
+    raw_t raw;
+    (void)state;
+    route("/", HANDLER(.flags = TC_COROUTINE, .body = TC_BODY_STREAM, .data_received = note_chunk, .post = hello));
+    raw_open(&raw, NULL);
+    raw_send(&raw, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nab");
+    raw_send(&raw, "cd");
+    assert_string_equal(noted(), "<ab");
+    tc__ioloop_advance(raw.loop, 10);
+    assert_string_equal(noted(), "ab> <cd");
+    tc__ioloop_advance(raw.loop, 10);
+    raw_send(&raw, "ef");
+    assert_string_equal(noted(), "cd> <ef");
+    tc__ioloop_advance(raw.loop, 10);
+    assert_string_equal(noted(), "ef>");
+    assert_non_null(strstr(raw_text(&raw), "hello"));
+    raw_close(&raw);
+    tc_application_free(app);
+    app = NULL;
+}
+
+static int prepare_finishes(tc_request_t *req) {
+    TC_TRY(tc_await(tc_sleep(NULL, 10), NULL));
+    tc_write(req, "prepared");
+    return tc_finish(req);
+}
+
+static void what_prepare_finishes_needs_no_method(void **state) {
+    (void)state;
+    route("/", HANDLER(.flags = TC_COROUTINE, .prepare = prepare_finishes, .get = await_thrice, .on_finish = note_end));
+    assert_string_equal(ask("/"), "200 prepared");
+    assert_string_equal(noted(), "finish(0)");
+}
+
+static int write_later(tc_request_t *req, tc_future_t *future, void *arg) {
+    (void)arg;
+    int err = tc_future_status(future);
+    return err < 0 ? err : tc_write(req, "later");
+}
+
+static int leaves_it_to_a_then(tc_request_t *req) {
+    TC_TRY(tc_await(tc_sleep(NULL, 10), NULL));
+    return tc_then(req, tc_sleep(NULL, 10), write_later, NULL);
+}
+
+static int leaves_it_to_nobody(tc_request_t *req) {
+    (void)req;
+    TC_TRY(tc_await(tc_sleep(NULL, 10), NULL));
+    return TC_DETACH;
+}
+
+static void it_may_leave_its_outcome_to_somebody_but_not_to_nobody(void **state) {
+    (void)state;
+    route("/then", HANDLER(.flags = TC_COROUTINE, .get = leaves_it_to_a_then));
+    route("/nobody", HANDLER(.flags = TC_COROUTINE, .get = leaves_it_to_nobody));
+    assert_string_equal(ask("/then"), "200 later");
+    assert_non_null(strstr(ask("/nobody"), "500 "));
+    assert_log("returned TC_DETACH, but holds no token");
+}
+
 static int finishes_early(tc_request_t *req) {
     tc_write(req, "early");
     tc_finish(req);
@@ -350,6 +420,9 @@ int main(void) {
         WEB_TEST(its_return_is_its_outcome),
         WEB_TEST(every_step_may_await),
         WEB_TEST(the_parts_of_a_form_may_await),
+        WEB_TEST(a_chunk_is_dealt_with_before_the_next_is_given_out),
+        WEB_TEST(what_prepare_finishes_needs_no_method),
+        WEB_TEST(it_may_leave_its_outcome_to_somebody_but_not_to_nobody),
         WEB_TEST(it_may_go_on_after_its_answer),
         WEB_TEST(requests_have_stacks_of_their_own),
         WEB_TEST(beyond_the_limit_of_coroutines_requests_get_503),
