@@ -126,8 +126,9 @@ typedef struct {
                                    the application lives */
     void *log_data;
     size_t max_arguments;     /**< form and query fields of a request; default 1,000; beyond it 400 */
-    size_t max_buffered_size; /**< of all request bodies held in memory at once; default 1 GiB; beyond it 503, to those
-                                   first that still arrive and come slowest for what they hold */
+    size_t max_buffered_size; /**< of all request bodies held in memory at once, with what tc_read_json makes of them;
+                                   default 1 GiB; beyond it 503, to those first that still arrive and come slowest for
+                                   what they hold */
     /** Where TC_BODY_SPOOL and TC_BODY_FORM put their files; default TMPDIR, or /tmp. A directory that others may write
      *  to needs the sticky bit. It must exist when the application is made (copied, as an absolute path); whether files
      *  can be made there is found out by the first. */

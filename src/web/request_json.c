@@ -33,6 +33,30 @@ static yyjson_alc allocator_of(tc__arena_t *arena) {
 
 /* ---- In ---- */
 
+/* A tree takes many times the memory of its text: it counts among the bodies, unless it is small. */
+typedef struct {
+    tc_request_t *req;
+    int outcome; /* of the last allocation that was counted */
+} reading_t;
+
+enum { MOST_UNCOUNTED = 4096 };
+
+static bool may_have(reading_t *reading, size_t more) {
+    reading->outcome = more > MOST_UNCOUNTED ? tc__body_charge(reading->req, more) : 0;
+    return reading->outcome == 0;
+}
+
+static void *counted_malloc(void *ctx, size_t size) {
+    reading_t *reading = ctx;
+    return may_have(reading, size) ? tc__arena_alloc(tc__request_arena(reading->req), size) : NULL;
+}
+
+static void *counted_realloc(void *ctx, void *data, size_t old_size, size_t size) {
+    reading_t *reading = ctx;
+    bool granted = may_have(reading, size > old_size ? size - old_size : 0);
+    return granted ? tc__arena_realloc(tc__request_arena(reading->req), data, old_size, size) : NULL;
+}
+
 /* "application/json" or "application/…+json", whatever the parameters. */
 static bool is_json(tc_bytes_t type) {
     const char *end = type.len > 0 ? memchr(type.data, ';', type.len) : NULL;
@@ -55,13 +79,14 @@ int tc_read_json(tc_request_t *req, yyjson_val **root) {
     tc_bytes_t body = tc_body(req);
     if (body.len > req->app->max_json) /* before a byte of it becomes a tree */
         return tc_http_error(req, 413, "the JSON is larger than the limit");
-    yyjson_alc allocator = allocator_of(tc__request_arena(req));
+    reading_t reading = { .req = req }; /* ends with this call: the document is never freed by itself */
+    yyjson_alc allocator = { counted_malloc, counted_realloc, json_free, &reading };
     yyjson_read_err err;
     yyjson_doc *doc = yyjson_read_opts((char *)(uintptr_t)body.data, body.len, YYJSON_READ_NOFLAG, &allocator, &err);
+    if (!doc && err.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION)
+        return reading.outcome ? reading.outcome : TC_ENOMEM;
     if (!doc)
-        return err.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION
-                   ? TC_ENOMEM
-                   : tc_http_errorf(req, 400, "invalid JSON: %s at byte %zu", err.msg, err.pos);
+        return tc_http_errorf(req, 400, "invalid JSON: %s at byte %zu", err.msg, err.pos);
     *root = yyjson_doc_get_root(doc);
     return 0;
 }

@@ -147,14 +147,16 @@ static int finish_file(form_t *form) {
 
 static int begin_part(void *self, const tc__part_t *header) {
     form_t *form = self;
+    size_t size = sizeof(tc_http_file_t) + header->name.len + header->filename.len + header->raw_filename.len +
+                  header->content_type.len;
+    TC_TRY(verdict(form, remember(form, size)));
+    TC_TRY(verdict(form, tc__body_charge(form->req, size)));
     tc_http_file_t *part = tc__http_file_new(form->req, header);
     if (!part)
         return verdict(form, TC_ENOMEM);
     part->sink = part->is_file ? TC_PART_FILE : TC_PART_MEMORY;
     part->previous = form->part;
     form->part = part;
-    TC_TRY(verdict(form, remember(form, sizeof *part + header->name.len + header->filename.len +
-                                            header->raw_filename.len + header->content_type.len)));
     return handler_of(form)->part_begin ? verdict(form, call(form, call_begin, tc_bytes(NULL, 0))) : 0;
 }
 

@@ -349,6 +349,12 @@ static void json_nests_deeply_without_harm(void **state) {
     free(body);
 }
 
+static int counts_json(tc_request_t *req) {
+    yyjson_val *root;
+    TC_TRY(tc_read_json(req, &root));
+    return tc_writef(req, "%zu", yyjson_get_len(root));
+}
+
 static void json_beyond_its_limit_is_a_413(void **state) {
     (void)state;
     enum { MOST = 2 * 1024 * 1024 };
@@ -369,6 +375,27 @@ static void json_beyond_its_limit_is_a_413(void **state) {
     assert_string_equal(json("[1]"), "200 [1]");
     assert_int_equal(atoi(json("[10]")), 413);
     assert_log("413 POST /");
+}
+
+static void trees_count_among_all_bodies(void **state) {
+    (void)state;
+    enum { LEN = 30000 };
+    static char body[LEN + 1];
+    for (int i = 0; i < LEN; i += 3)
+        memcpy(body + i, "[],", 4);
+    body[0] = '[';
+    body[1] = '1';
+    strcpy(body + LEN - 3, "[]]");
+    tc_application_free(app);
+    app = tc_application_new(&(tc_application_options_t){ .max_buffered_size = 200000 });
+    look_with(counts_json);
+    assert_string_equal(json(body), page(503, "Service Unavailable", "too many bodies are in memory"));
+    assert_log("503 POST /");
+    stop_serving();
+    app = tc_application_new(&(tc_application_options_t){ .max_buffered_size = 1000000 });
+    look_with(counts_json);
+    for (int i = 0; i < 10; i++) /* and are given back */
+        assert_string_equal(json(body), "200 10000");
 }
 
 static void what_does_not_say_that_it_is_json_is_a_415(void **state) {
@@ -704,6 +731,7 @@ int main(void) {
         WEB_TEST(bad_json_is_a_400_in_words),
         WEB_TEST(json_nests_deeply_without_harm),
         WEB_TEST(json_beyond_its_limit_is_a_413),
+        WEB_TEST(trees_count_among_all_bodies),
         WEB_TEST(what_does_not_say_that_it_is_json_is_a_415),
         WEB_TEST(a_type_that_is_set_stays),
         WEB_TEST(json_after_the_flush_is_written_as_it_is),

@@ -366,6 +366,27 @@ static void all_bodies_together_are_limited(void **state) {
     assert_string_equal(form(UPLOAD("f", "n", "x") UPLOAD("g", "n", "x") END), "200 0 1 0");
 }
 
+static int ignores(tc_request_t *req, tc_http_file_t *part) {
+    (void)req;
+    return tc_part_set_sink(part, TC_PART_DISCARD);
+}
+
+static void names_count_among_all_bodies(void **state) {
+    (void)state;
+    static char name[5000], text[30000];
+    memset(name, 'n', sizeof name - 1);
+    use_options(&(tc_application_options_t){ .spool_dir = dir, .max_buffered_size = 20000 });
+    route("/", HANDLER(.post = says_form, .body = TC_BODY_FORM, .part_begin = ignores));
+    for (int count = 1; count <= 4; count += 3) {
+        text[0] = '\0';
+        for (int i = 0; i < count; i++)
+            sprintf(text + strlen(text), UPLOAD("f", "%s", "x"), name);
+        strcat(text, END);
+        assert_true(answers(form(text), count == 1 ? 200 : 503));
+    }
+    assert_log("too many bodies are in memory");
+}
+
 static void parts_their_headers_and_arguments_are_limited(void **state) {
     (void)state;
     use_options(&(tc_application_options_t){
@@ -744,6 +765,7 @@ int main(void) {
         SPOOL_TEST(what_stays_in_memory_is_limited_and_what_does_not_is_not),
         SPOOL_TEST(names_count_too),
         SPOOL_TEST(all_bodies_together_are_limited),
+        SPOOL_TEST(names_count_among_all_bodies),
         SPOOL_TEST(parts_their_headers_and_arguments_are_limited),
         SPOOL_TEST(the_body_as_a_whole_is_limited),
         SPOOL_TEST(a_file_is_kept_under_a_name_that_was_free_wherever_its_bytes_are),
