@@ -70,7 +70,13 @@ enum {
      *  limits of a body hold for what comes and for what it inflates to. 400 for what is broken, cut short or followed
      *  by junk; 415 and `Accept-Encoding: gzip` for any other coding. Header fields stay as received. Without the flag
      *  a body is what was sent. (decompress_request) */
-    TC_DECOMPRESS = 1u << 2
+    TC_DECOMPRESS = 1u << 2,
+    /** No check of XSRF tokens, though the application has xsrf_cookies: for routes whose clients log in by something
+     *  that no browser sends by itself, such as an Authorization field with a token. */
+    TC_NO_XSRF = 1u << 3,
+    /** Without a tc_current_user, GET and HEAD are sent to the application's login_url, with ?next=, and the others, or
+     *  all if there is none, get a 403. Asked when `admit` is done, before a byte of the body. (authenticated) */
+    TC_LOGIN_REQUIRED = 1u << 4
 };
 
 /** Copied when registered, so that a compound literal is fine. NULL callbacks are inherited from the group's `base`,
@@ -78,7 +84,7 @@ enum {
  * all. */
 typedef struct {
     const char *name;     /**< for logs and metrics; default the pattern; copied */
-    uint32_t flags;       /**< TC_COROUTINE, TC_CANCEL_ON_CLOSE, TC_DECOMPRESS */
+    uint32_t flags;       /**< TC_COROUTINE, TC_CANCEL_ON_CLOSE, … */
     tc_body_mode_t body;  /**< default TC_BODY_BUFFER */
     size_t max_body_size; /**< bytes; default the server's, 100 MiB; beyond it 413 */
     size_t data_size;     /**< zeroed bytes of state per request: tc_data */
@@ -113,6 +119,8 @@ typedef struct {
     /** The server drains, and will cut what has not ended at its deadline: what streams without an end should end now.
      *  At most once, before the outcome; see tc_going_away. */
     void (*on_going_away)(tc_request_t *req);
+    /** Who asks: what tc_current_user returns. Called when that is first asked for, and once. */
+    void *(*get_current_user)(tc_request_t *req);
     uintptr_t reserved[4]; /**< must be zero: checked, TC_EINVAL */
 } tc_request_handler_t;
 
@@ -149,6 +157,13 @@ typedef struct {
      *  ended by one whose key is NULL. Copied. */
     const tc_signing_key_t *cookie_secrets;
     int key_version;       /**< one of cookie_secrets' */
+    const char *login_url; /**< for TC_LOGIN_REQUIRED: "/login", or "https://…" of another host; copied */
+    /** Requests that may change something (all but GET, HEAD and OPTIONS) must show that a page of ours sent them, by
+     *  tc_xsrf_token; else they get a 403. */
+    bool xsrf_cookies;
+    const char *xsrf_cookie_name; /**< default "_xsrf"; over https better "__Host-xsrf". Copied */
+    /** Default: until the browser closes, or 30 days if there is a user; TC_SAMESITE_LAX. Copied */
+    const tc_cookie_options_t *xsrf_cookie_options;
     uintptr_t reserved[2]; /**< must be zero */
 } tc_application_options_t;
 
@@ -497,6 +512,40 @@ TC_ANY_THREAD int tc_decode_signed_value(char *out, size_t size, const tc_signin
 /** The version of the key that a text says it is signed by, unchecked: should it be signed anew? -1: it is not signed.
  */
 TC_ANY_THREAD int tc_get_signature_key_version(tc_bytes_t text);
+
+/* ---- Users, and requests that others forge --------------------------------------------------------------------- */
+
+/** Who asks: what the handler's get_current_user returned, or tc_set_current_user set; NULL: nobody is logged in. */
+TC_EXTERN void *tc_current_user(tc_request_t *req);
+/** For those who find out by themselves, in `admit` and after some waiting: in place of get_current_user. */
+TC_EXTERN void tc_set_current_user(tc_request_t *req, void *user);
+
+/**
+ * Where to go after the login: the argument "next" if it is a path of this host, as TC_LOGIN_REQUIRED sends it, else
+ * `fallback`. Nobody can make it lead elsewhere.
+ *
+ *     return tc_redirect(req, tc_get_next_url(req, "/"), 303);
+ */
+TC_EXTERN const char *tc_get_next_url(const tc_request_t *req, const char *fallback);
+
+/**
+ * A token that shows that a request comes from a page of ours, for its argument "_xsrf" or its field X-XSRFToken; no
+ * two answers have the same. Sets the cookie that it is compared with, if the client has none, so it must be asked for
+ * before the headers go out. Never NULL: on failure it is "", and the request fails. (xsrf_token)
+ */
+TC_EXTERN const char *tc_xsrf_token(tc_request_t *req);
+/** The same as a hidden field, to be written into a form. (xsrf_form_html) */
+TC_EXTERN const char *tc_xsrf_form_html(tc_request_t *req);
+/**
+ * What xsrf_cookies does before `admit`, and for tokens in a body before `prepare`: does the token in X-XSRFToken,
+ * X-CSRFToken or the argument "_xsrf" belong to the cookie, and do Sec-Fetch-Site or Origin speak of no other site?
+ *
+ * A body that the handler gets while it arrives is too late for a token: TC_BODY_STREAM, forms with part_… callbacks
+ * and bodies in files need it in the field or in the query.
+ *
+ * @return 0 or 403, with words for the log
+ */
+TC_EXTERN int tc_check_xsrf_cookie(tc_request_t *req) TC_MUST_CHECK;
 
 /* ---- Later ---------------------------------------------------------------------------------------------------- */
 

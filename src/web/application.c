@@ -18,6 +18,9 @@
 #include "util/alloc_internal.h"
 #include "util/error_internal.h"
 #include "util/log_internal.h"
+#include "web/request_internal.h"
+
+#define KNOWN_FLAGS ((uint32_t)(TC_COROUTINE | TC_CANCEL_ON_CLOSE | TC_DECOMPRESS | TC_NO_XSRF | TC_LOGIN_REQUIRED))
 
 struct tc_router {
     tc_router_t *next;
@@ -90,11 +93,21 @@ static void inherit(tc_request_handler_t *handler, const tc_request_handler_t *b
     INHERIT(part_begin);
     INHERIT(part_received);
     INHERIT(part_end);
+    INHERIT(get_current_user);
 }
 
-static void chain(tc__endpoint_t *endpoint, const tc_request_handler_t *bases, size_t count,
-                  const tc_request_handler_t *own) {
-    size_t admits = 0, prepares = 0, finishes = 0;
+/* May a request change anything? */
+static bool has_unsafe_method(const tc_request_handler_t *h) {
+    return h->post || h->put || h->delete_ || h->patch || h->any;
+}
+
+static void chain(tc__endpoint_t *endpoint, const tc_router_t *router, const tc_request_handler_t *own) {
+    const tc_request_handler_t *bases = router->bases, *merged = &endpoint->handler;
+    size_t count = router->base_count, admits = 0, prepares = 0, finishes = 0;
+    if (router->app->security.xsrf_name && !(merged->flags & TC_NO_XSRF) && has_unsafe_method(merged)) {
+        endpoint->admit[admits++] = tc__xsrf_admit;
+        endpoint->prepare[prepares++] = tc__xsrf_prepare;
+    }
     if (own->on_finish)
         endpoint->on_finish[finishes++] = own->on_finish;
     for (size_t i = count; i-- > 0;)
@@ -107,6 +120,8 @@ static void chain(tc__endpoint_t *endpoint, const tc_request_handler_t *bases, s
         if (handler->prepare)
             endpoint->prepare[prepares++] = handler->prepare;
     }
+    if (merged->flags & TC_LOGIN_REQUIRED)
+        endpoint->admit[admits++] = tc__require_login;
 }
 
 tc_request_fn tc__endpoint_method(const tc__endpoint_t *endpoint, tc__method_t method) {
@@ -172,7 +187,7 @@ static int check_handler(const char *pattern, const tc_request_handler_t *handle
         return tc__misuse(TC_EINVAL, "%s: the handler is NULL", pattern);
     if (!tc__all_zero(handler->reserved, sizeof handler->reserved))
         return tc__misuse(TC_EINVAL, "%s: `reserved` of the handler must be zero", pattern);
-    if (handler->flags & ~(uint32_t)(TC_COROUTINE | TC_CANCEL_ON_CLOSE | TC_DECOMPRESS))
+    if (handler->flags & ~KNOWN_FLAGS)
         return tc__misuse(TC_EINVAL, "%s: the handler's flags 0x%x are not known to this library", pattern,
                           handler->flags);
     if ((unsigned)handler->body > TC_BODY_FORM)
@@ -208,7 +223,7 @@ static int new_endpoint(tc__endpoint_t **out, const tc_router_t *router, const c
     endpoint->arg = arg;
     for (size_t i = router->base_count; i-- > 0;)
         inherit(&endpoint->handler, &router->bases[i]);
-    chain(endpoint, router->bases, router->base_count, handler);
+    chain(endpoint, router, handler);
     list_methods(endpoint);
     endpoint->plain = is_plain(endpoint);
     int err = check_endpoint(pattern, endpoint, handler);
@@ -447,6 +462,7 @@ static tc__endpoint_t *make_not_found(const tc_router_t *root) {
         endpoint->handler.write_error = base->write_error;
         endpoint->handler.set_default_headers = base->set_default_headers;
         endpoint->handler.data_size = base->data_size;
+        endpoint->handler.get_current_user = base->get_current_user;
         endpoint->on_finish[0] = base->on_finish;
     }
     return endpoint;

@@ -14,13 +14,16 @@
 #include "web/router_internal.h"
 #include "web/security_internal.h"
 
-enum { TC__MAX_GROUPS = 8 }; /* bases above a handler, the application's included */
+enum {
+    TC__MAX_GROUPS = 8,                /* bases above a handler, the application's included */
+    TC__MAX_CHAIN = TC__MAX_GROUPS + 3 /* with the handler itself, and the library's own checks */
+};
 
 /* What a route leads to: a handler with everything it inherits, worked out when it was registered. */
 typedef struct tc__endpoint {
-    tc_request_handler_t handler;            /* NULL callbacks filled in from the bases */
-    tc_request_fn admit[TC__MAX_GROUPS + 1]; /* the bases' first; NULL ends it */
-    tc_request_fn prepare[TC__MAX_GROUPS + 1];
+    tc_request_handler_t handler;       /* NULL callbacks filled in from the bases */
+    tc_request_fn admit[TC__MAX_CHAIN]; /* the bases' first; NULL ends it */
+    tc_request_fn prepare[TC__MAX_CHAIN];
     void (*on_finish[TC__MAX_GROUPS + 1])(tc_request_t *req, int err); /* the handler's first */
     void *arg;
     char *name;

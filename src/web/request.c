@@ -238,7 +238,7 @@ static int await_body(tc_request_t *req) {
 }
 
 static int next_in_chain(tc_request_t *req, const tc_request_fn *chain, bool *at_end) {
-    tc_request_fn fn = req->index <= TC__MAX_GROUPS ? chain[req->index] : NULL;
+    tc_request_fn fn = req->index < TC__MAX_CHAIN ? chain[req->index] : NULL;
     *at_end = !fn;
     if (!fn) {
         req->index = 0;

@@ -12,6 +12,8 @@
  *     request_cookies.c cookies that go out, and those that are signed
  *     request_error.c   error pages
  *     request_later.c   tc_then, tokens
+ *     current_user.c    who asks
+ *     xsrf.c            tokens against requests that others forge
  *     request_json.c    JSON in and out
  *     request_coroutine.c  callbacks that await
  */
@@ -103,6 +105,11 @@ struct tc_request {
     tc__cookies_t cookies;
     const char *path_text, *host_text, *remote_text;
 
+    /* who asks */
+    void *user;
+    bool user_known;
+    struct tc__xsrf *xsrf; /* NULL: nobody asked for its token */
+
     /* later */
     tc__list_t node;             /* among the loop's requests that are held, so that its end ends them */
     tc__list_t thens;            /* futures waited for */
@@ -193,6 +200,13 @@ int64_t tc__request_now(const tc_request_t *req);
 void tc__request_keep_cookies(tc_request_t *req, const tc__headers_t *old);
 /* Could a cookie be set like that? 0, or TC_EINVAL with words. */
 int tc__cookie_check(const char *name, const tc_cookie_options_t *options);
+
+/* ---- current_user.c ---- */
+int tc__require_login(tc_request_t *req); /* the last of the admit chain, for TC_LOGIN_REQUIRED */
+
+/* ---- xsrf.c: the first of the chains, where the application has xsrf_cookies ---- */
+int tc__xsrf_admit(tc_request_t *req);
+int tc__xsrf_prepare(tc_request_t *req);
 
 /* ---- request_later.c ---- */
 /* Ask the producers of what is waited for to stop. */

@@ -10,11 +10,18 @@
 #include <string.h>
 
 #include "util/error_internal.h"
+#include "web/request_internal.h"
 
 enum { MIN_SECRET = 32 };
 
 static int out_of_memory(void) {
     return tc__fail(TC_ENOMEM, "out of memory");
+}
+
+/* NULL stays that. */
+static int copy_text(tc__security_t *security, const char **out, const char *text) {
+    *out = text ? tc__arena_strndup(&security->texts, text, strlen(text)) : NULL;
+    return text && !*out ? out_of_memory() : 0;
 }
 
 /* ---- The keys that sign cookies ---- */
@@ -63,11 +70,31 @@ static int init_keys(tc__security_t *security, const tc_application_options_t *o
     return options->cookie_secret ? copy_keys(security, single, 0) : 0;
 }
 
+/* ---- Cookies that the library sets ---- */
+
+static int copy_cookie(tc__security_t *security, tc_cookie_options_t *out, const char *name,
+                       const tc_cookie_options_t *options) {
+    *out = *options;
+    TC_TRY(tc__cookie_check(name, options));
+    TC_TRY(copy_text(security, &out->domain, options->domain));
+    return copy_text(security, &out->path, options->path);
+}
+
+static int init_xsrf(tc__security_t *security, const tc_application_options_t *options) {
+    static const tc_cookie_options_t lax = { .samesite = TC_SAMESITE_LAX };
+    const char *name = options->xsrf_cookie_name ? options->xsrf_cookie_name : "_xsrf";
+    const tc_cookie_options_t *cookie = options->xsrf_cookie_options ? options->xsrf_cookie_options : &lax;
+    TC_TRY(copy_cookie(security, &security->xsrf_cookie, name, cookie));
+    return options->xsrf_cookies ? copy_text(security, &security->xsrf_name, name) : 0;
+}
+
 /* ---- All of it ---- */
 
 int tc__security_init(tc__security_t *security, const tc_application_options_t *options) {
     tc__arena_init(&security->texts, NULL);
-    return init_keys(security, options);
+    TC_TRY(init_keys(security, options));
+    TC_TRY(init_xsrf(security, options));
+    return copy_text(security, &security->login_url, options->login_url);
 }
 
 void tc__security_deinit(tc__security_t *security) {

@@ -10,6 +10,9 @@ typedef struct {
     tc__arena_t texts;      /* what is copied */
     tc_signing_key_t *keys; /* ended by one without a key; NULL: none */
     tc_signing_key_t *key;  /* the one to sign with */
+    const char *login_url;  /* NULL: none */
+    const char *xsrf_name;  /* NULL: nothing is checked */
+    tc_cookie_options_t xsrf_cookie;
 } tc__security_t;
 
 /* `security` is all zero. 0; TC_EINVAL, with words; TC_ENOMEM. */
