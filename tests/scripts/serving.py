@@ -62,6 +62,10 @@ def kill_all():
         running.pop().kill()
 
 
+def is_like(line, wanted):
+    return wanted.fullmatch(line) if isinstance(wanted, re.Pattern) else line.startswith(wanted)
+
+
 class Program:
     """A program that serves, until `end`."""
 
@@ -91,12 +95,12 @@ class Program:
         return self.read(self.err)
 
     def end(self, log=()):
-        """SIGTERM; it must end with status 0, having logged just the messages `log` (prefixes of them, in order)."""
+        """SIGTERM; it must end with status 0, having logged just the messages `log` (prefixes or patterns of them, in order)."""
         self.process.send_signal(signal.SIGTERM)
         status = self.process.wait(timeout=30)
         lines = [LOG_LINE.sub("", line) for line in self.stderr().splitlines()]
         assert status == 0, f"status {status}: {self.stderr()}"
-        assert len(lines) == len(log) and all(map(str.startswith, lines, log)), f"stderr: {lines}, not {list(log)}"
+        assert len(lines) == len(log) and all(map(is_like, lines, log)), f"stderr: {lines}, not {list(log)}"
 
 
 class Answer:
