@@ -61,7 +61,7 @@ struct tc_tcpserver {
     tc__accept_cb accept_cb; /* instead of cb */
     tc__list_t accepts;      /* futures that wait for a connection; of a server without either */
     void *user_data;
-    const char *plain_answer; /* of a server with TLS, or NULL */
+    const char *plain_answer, *alpn; /* of a server with TLS; may be NULL */
     unsigned refs;
     bool starving;
     bool paused;
@@ -166,6 +166,7 @@ static int start_tls(tc_tcpserver_t *server, tc_iostream_t *stream, const tc__ad
                                                       .server = true,
                                                       .handshake_timeout_ms = server->options.handshake_timeout_ms,
                                                       .peer = peer,
+                                                      .alpn = tc_str(server->alpn ? server->alpn : ""),
                                                       .plain_answer = server->plain_answer });
 }
 
@@ -521,8 +522,9 @@ void tc_tcpserver_free(tc_tcpserver_t *server) {
     unref(server);
 }
 
-void tc__tcpserver_set_plain_answer(tc_tcpserver_t *server, const char *answer) {
-    server->plain_answer = answer;
+void tc__tcpserver_set_protocol(tc_tcpserver_t *server, const char *plain_answer, const char *alpn) {
+    server->plain_answer = plain_answer;
+    server->alpn = alpn;
 }
 
 void tc__tcpserver_pause(tc_tcpserver_t *server) {

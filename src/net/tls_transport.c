@@ -85,13 +85,15 @@ static int examine(tc_iostream_t *stream, int rc) {
 
 /* ---- The handshake ---- */
 
-static void log_failure(const tc__tls_t *tls) {
+static void log_failure(tc_iostream_t *stream) {
     static tc__log_limit_t limit;
-    char peer[INET6_ADDRSTRLEN + 12] = "";
+    const tc__tls_t *tls = stream->tls;
+    char address[INET6_ADDRSTRLEN + 12] = "";
     if (!tls->server || (tls->taken == 0 && tls->failed != TC_ETIMEDOUT))
         return; /* it came and went */
     if (tls->peer.family)
-        tc__address_format(&tls->peer, peer, sizeof(peer));
+        tc__address_format(&tls->peer, address, sizeof(address));
+    const char *peer = tls->peer.family ? address : tc_iostream_peer(stream);
     tc__log_limited(&limit, TC__LOG_GENERAL, TC_LOG_WARNING, NULL, "%s%sTLS handshake: %s", peer, *peer ? ": " : "",
                     tls->reason ? tls->reason : tc_strerror(tls->failed));
 }
@@ -101,7 +103,7 @@ static int fail_handshake(tc_iostream_t *stream, int err, const char *reason) {
     tc__tls_t *tls = stream->tls;
     fail(tls, err, reason);
     tc__timer_stop(stream->loop, &tls->deadline);
-    log_failure(tls);
+    log_failure(stream);
     return tls->failed;
 }
 
@@ -373,8 +375,18 @@ bool tc__tls_say_end(tc_iostream_t *stream) {
     return !tc__tls_pending(stream);
 }
 
+/* Tickets and a close_notify that nobody read would turn our FIN into a reset, and the peer lose what we sent. */
+static void discard_input(tc_iostream_t *stream) {
+    char scrap[4096];
+    for (int i = 0; i < TC__READ_SIZE / (int)sizeof(scrap); i++)
+        if (stream->tls->lower->recv(stream, scrap, sizeof(scrap)) < (ssize_t)sizeof(scrap))
+            return;
+}
+
 static void tls_close(tc_iostream_t *stream) {
     tc__tls_t *tls = stream->tls;
+    if (tls->state == TC__TLS_OPEN && tls->failed == 0 && !tls->aborted)
+        discard_input(stream);
     tc__timer_stop(stream->loop, &tls->deadline);
     tc__tls_drop(stream);
     if (tls->failed != TC_ETLS) /* a connection that just ends is no reason to forget its session */
@@ -483,13 +495,6 @@ static const tc__transport_t tls_transport = {
     .abort = tls_abort,
 };
 
-static void ask_peer(tc_iostream_t *stream) {
-    struct sockaddr_storage address;
-    socklen_t len = sizeof(address);
-    if (stream->fd >= 0 && tc__sys.getpeername(stream->fd, (struct sockaddr *)&address, &len) == 0)
-        tc__address_from_sockaddr(&stream->tls->peer, (struct sockaddr *)&address);
-}
-
 static int new_tls(tc__tls_t **out, tc_iostream_t *stream, const tc__tls_params_t *params) {
     struct tc__tls_loop *shared = tc__tls_loop(stream->loop);
     tc__tls_t *tls = shared ? tc__calloc(1, sizeof(*tls)) : NULL;
@@ -509,6 +514,10 @@ static int new_tls(tc__tls_t **out, tc_iostream_t *stream, const tc__tls_params_
     SSL_set_read_ahead(tls->ssl, 0); /* that is what the loop's buffer is for */
     BIO_up_ref(shared->bio);
     SSL_set_bio(tls->ssl, shared->bio, shared->bio);
+    if (params->alpn.len > 0 && (err = tc__tls_set_default_alpn(tls->ssl, params->alpn)) < 0) {
+        SSL_free(tls->ssl);
+        goto fail;
+    }
     *out = tls;
     return 0;
 fail:
@@ -529,8 +538,6 @@ int tc__tls_start(tc_iostream_t *stream, const tc__tls_params_t *params) {
     stream->tls = tls;
     if (params->peer)
         tls->peer = *params->peer;
-    else if (params->server)
-        ask_peer(stream);
     uint64_t now = tc__ioloop_now(stream->loop), ms = params->handshake_timeout_ms;
     if (ms != TC_FOREVER)
         tc__timer_start(stream->loop, &tls->deadline, now + (ms ? ms : TC__TLS_HANDSHAKE_MS));

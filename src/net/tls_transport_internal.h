@@ -58,7 +58,7 @@ typedef struct tc__tls {
     tc_iostream_tls_cb cb;        /* who waits for the end of the handshake … */
     void *user_data;
     tc_future_t *future; /* … or instead of cb */
-    tc__address_t peer;  /* of a server's stream; family 0: not known */
+    tc__address_t peer;  /* of a server's stream; family 0: as the stream knows it */
     int failed;          /* why nothing more can be read or written; 0 */
     int lower_err;       /* of the last recv below; 0 */
     uint8_t state;
@@ -79,7 +79,8 @@ typedef struct {
     bool server;
     const char *hostname;          /* of a client: see tc__tls_ssl_new; copied */
     uint64_t handshake_timeout_ms; /* 0: the default; TC_FOREVER */
-    const tc__address_t *peer;     /* of a server, for its log; NULL: asked of the socket */
+    const tc__address_t *peer;     /* of a server, for its log; NULL: as the stream knows it */
+    tc_bytes_t alpn;               /* static; see tc__tls_set_default_alpn; len 0: none */
     tc_bytes_t received;           /* that the stream has read already, and that belong to the handshake; copied */
     const char *plain_answer;      /* static; sent as it is to a client that does not speak TLS; NULL: nothing */
 } tc__tls_params_t;

@@ -31,6 +31,10 @@
 #include "net/iostream_struct_internal.h"
 #include "net/netutil_internal.h"
 #include "net/tcpserver_internal.h"
+#ifdef NET_TEST_TLS
+#include "net/tls_transport_internal.h"
+#include "support/certificates.h"
+#endif
 
 /* ---- The loop: a test that waits in vain is ended by the alarm ---- */
 
@@ -110,15 +114,42 @@ static inline void socket_pair(transport_t transport, int fds[2]) {
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
 }
 
+#ifdef NET_TEST_TLS /* the same tests again, over TLS */
+static inline void speak_tls(tc_iostream_t *pair[2]) {
+    static tc_tls_context_t *server, *client;
+    if (!server) {
+        static certificate_t own;
+        certificate_make(&own, NULL, &(certificate_spec_t){ .names = "test" });
+        assert_int_equal(
+            tc_tls_context_new_server(&server, &(tc_tls_options_t){ .certificate.cert = tc_str(own.cert_pem),
+                                                                    .certificate.key = tc_str(own.key_pem) }),
+            0);
+        assert_int_equal(tc_tls_context_new_client(&client, &(tc_tls_options_t){ .insecure_skip_verify = true }), 0);
+    }
+    assert_int_equal(
+        tc_iostream_start_tls(pair[0], &(tc_iostream_tls_options_t){ .tls = server, .server_side = true }, NULL, NULL),
+        0);
+    assert_int_equal(tc_iostream_start_tls(pair[1], &(tc_iostream_tls_options_t){ .tls = client }, NULL, NULL), 0);
+    until(pair[0]->tls->state == TC__TLS_OPEN && pair[1]->tls->state == TC__TLS_OPEN);
+    settle();
+}
+#else
+static inline void speak_tls(tc_iostream_t *pair[2]) {
+    (void)pair;
+}
+#endif
+
 static inline void stream_pair(transport_t transport, tc_iostream_t *pair[2], const tc_iostream_options_t *options) {
     if (transport == MEMORY) {
         assert_int_equal(tc_iostream_pair(&pair[0], &pair[1], loop, options), 0);
+        speak_tls(pair);
         return;
     }
     int fds[2];
     socket_pair(transport, fds);
     for (int i = 0; i < 2; i++)
         assert_int_equal(tc_iostream_new(&pair[i], loop, fds[i], options), 0);
+    speak_tls(pair);
 }
 
 /* A stream, and a blocking socket at its other end. */
