@@ -375,7 +375,8 @@ bool tc__tls_say_end(tc_iostream_t *stream) {
     return !tc__tls_pending(stream);
 }
 
-/* Tickets and a close_notify that nobody read would turn our FIN into a reset, and the peer lose what we sent. */
+/* Tickets and a close_notify that nobody read would turn our FIN into a reset, and the peer lose what we sent: an alert
+ * perhaps. */
 static void discard_input(tc_iostream_t *stream) {
     char scrap[4096];
     for (int i = 0; i < TC__READ_SIZE / (int)sizeof(scrap); i++)
@@ -385,7 +386,7 @@ static void discard_input(tc_iostream_t *stream) {
 
 static void tls_close(tc_iostream_t *stream) {
     tc__tls_t *tls = stream->tls;
-    if (tls->state == TC__TLS_OPEN && tls->failed == 0 && !tls->aborted)
+    if (!tls->aborted && tls->lower_err == 0)
         discard_input(stream);
     tc__timer_stop(stream->loop, &tls->deadline);
     tc__tls_drop(stream);
@@ -399,8 +400,11 @@ static void tls_close(tc_iostream_t *stream) {
 }
 
 static void tls_abort(tc_iostream_t *stream) {
-    stream->tls->aborted = true;
-    stream->tls->lower->abort(stream);
+    tc__tls_t *tls = stream->tls;
+    if (tls->failed == TC_ETLS) /* our alert, or the peer's, says more than a reset, which would overtake it */
+        return;
+    tls->aborted = true;
+    tls->lower->abort(stream);
 }
 
 /* ---- Events ---- */
