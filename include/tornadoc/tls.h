@@ -31,12 +31,14 @@ typedef int (*tc_tls_password_cb)(char *out, size_t size, void *user_data);
 
 /** A certificate and its key, as PEM, each from a file or from memory. Files are regular ones, of 16 MiB at most. */
 typedef struct tc_tls_certificate {
-    const char *cert_file;          /**< the certificate, then those that lead from it towards a root */
-    const char *key_file;           /**< its private key; NULL: cert_file holds it too */
-    tc_bytes_t cert, key;           /**< the same from memory, where no file is named */
-    tc_tls_password_cb password_cb; /**< of an encrypted key */
-    void *password_data;            /**< lives as long as the context */
-    uintptr_t reserved[8];          /**< must be zero */
+    const char *cert_file;                 /**< the certificate, then those that lead from it towards a root */
+    const char *key_file;                  /**< its private key; NULL: cert_file holds it too */
+    tc_bytes_t cert, key;                  /**< the same from memory, where no file is named */
+    tc_tls_password_cb password_cb;        /**< of an encrypted key */
+    void *password_data;                   /**< lives as long as the context */
+    const struct tc_tls_certificate *also; /**< for the same names with a key of another kind: RSA for clients that do
+                                              not know ECDSA */
+    uintptr_t reserved[8];                 /**< must be zero */
 } tc_tls_certificate_t;
 
 /** What a server asks of its clients. */
@@ -48,6 +50,18 @@ typedef enum {
 
 /** Older versions are not offered by any context but an adopted one (RFC 8996). */
 typedef enum { TC_TLS_VERSION_DEFAULT, TC_TLS_1_2, TC_TLS_1_3 } tc_tls_version_t;
+
+/**
+ * Choose the context of a client by the host name that it asks for: in small letters, "" if it names none. Set
+ * `*chosen` to a server's context, of which the callback gives a reference away (tc_tls_context_ref), or leave it NULL:
+ * then the names of `tls` itself count. It runs within the handshake, on the connection's thread, and must not wait.
+ *
+ * What a client must show, certificates, versions, ciphers and protocols are those of the chosen context; its choose_cb
+ * is not asked; sessions are kept by `tls`.
+ *
+ * @return 0; anything else refuses the client (unrecognized_name)
+ */
+typedef int (*tc_tls_choose_cb)(tc_tls_context_t *tls, const char *host, tc_tls_context_t **chosen, void *user_data);
 
 /** All zero means the defaults. Texts and bytes are copied. */
 typedef struct {
@@ -75,6 +89,9 @@ typedef struct {
     size_t session_cache_size;    /**< how many of those; default 1,024; at most a million */
     uint64_t session_lifetime_ms; /**< how long a session may be resumed; default 2 hours; a minute to 7 days */
 
+    tc_tls_choose_cb choose_cb; /**< of servers */
+    void *choose_data;          /**< lives as long as the context and its connections */
+
     const char *insecure_key_log_file; /**< for debugging: append the keys of all connections, as SSLKEYLOGFILE of
                                             browsers; whoever reads it reads all that was sent */
     uintptr_t reserved[16];            /**< must be zero */
@@ -96,6 +113,20 @@ TC_EXTERN int tc_tls_context_new_server(tc_tls_context_t **out, const tc_tls_opt
 
 /** A client's context; NULL options are fine. */
 TC_EXTERN int tc_tls_context_new_client(tc_tls_context_t **out, const tc_tls_options_t *options) TC_MUST_CHECK;
+
+/**
+ * A certificate for some host names (SNI): "example.com, *.example.com"; NULL: for those that it names itself. Case
+ * does not matter; a "*" stands for one label, the first. A name goes before a pattern, and what is told here before
+ * what a certificate brings along; whoever asks for something else, or for nothing, meets the first certificate of the
+ * context.
+ *
+ * The certificate is copied. Connections that are made from now on will meet it; a reload reads it again.
+ *
+ * @return 0; TC_EEXIST: one of `hosts` was told before; TC_EINVAL: no host name, or not a server's context; else as the
+ *         function that made the context
+ */
+TC_ANY_THREAD int tc_tls_context_add(tc_tls_context_t *tls, const char *hosts,
+                                     const tc_tls_certificate_t *certificate) TC_MUST_CHECK;
 
 /**
  * Read all files again, for certificates that were renewed. All or nothing: if anything is wrong with any of them, the

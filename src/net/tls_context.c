@@ -1,10 +1,10 @@
 /*
  * tls_context.c - a TLS context: what connections are made from, shared by servers, clients and threads.
  *
- * A context is its options, copied, and the site that was made from them: OpenSSL's SSL_CTX, which is never changed
- * once connections are made from it. A reload makes another site and puts it in the place of the old one, which lives
- * on in its connections; if anything fails on the way, the old one stays. The lock of that place is held for moments
- * only.
+ * A context is its options and certificates, copied, and the sites that were made from them: one SSL_CTX of OpenSSL for
+ * each certificate, which is never changed once it is made. A change - another certificate, or all of them read again -
+ * makes another set of sites and puts it in the place of the old one, which lives on in its connections; if anything
+ * fails on the way, the old one stays. The lock of that place is held for moments only.
  *
  * An SSL holds its context: OpenSSL calls back with the SSL, and finds the context by it.
  */
@@ -32,7 +32,7 @@ static int init_locks(tc_tls_context_t *tls) {
     return err;
 }
 
-/* A context without a site. */
+/* A context without sites. */
 static int alloc_context(tc_tls_context_t **out, tc__tls_role_t role) {
     tc_tls_context_t *tls = tc__calloc(1, sizeof *tls);
     int err = tls ? init_locks(tls) : TC_ENOMEM;
@@ -54,6 +54,9 @@ static int take_options(tc_tls_context_t *tls, const tc_tls_options_t *options) 
     tls->options = copy;
     TC_TRY(tc__tls_parse_alpn(&tls->memory, &tls->alpn, options->alpn));
     tls->options.alpn = NULL;
+    tls->options.certificate = (tc_tls_certificate_t){ 0 };
+    tls->first.certificate = options->certificate;
+    TC_TRY(tc__tls_copy_certificate(&tls->memory, &tls->first.certificate));
     if (copy.insecure_key_log_file) {
         tls->key_log = tc__tls_key_log_open(copy.insecure_key_log_file);
         if (tls->key_log < 0)
@@ -62,13 +65,35 @@ static int take_options(tc_tls_context_t *tls, const tc_tls_options_t *options) 
     return 0;
 }
 
+/* Make sites from all sources. */
+static int build(tc_tls_context_t *tls, tc__tls_sites_t **out) {
+    size_t count = 0;
+    for (const tc__tls_source_t *source = &tls->first; source; source = source->next)
+        count++;
+    tc__tls_sites_t *sites;
+    TC_TRY(tc__tls_sites_new(&sites, NULL, count));
+    int err = 0;
+    for (const tc__tls_source_t *source = &tls->first; source && err == 0; source = source->next) {
+        tc__tls_site_t *site = NULL;
+        err = tc__tls_site_new(&site, tls, source, sites->count ? sites->sites[0] : NULL);
+        if (err == 0)
+            err = tc__tls_sites_push(sites, site);
+        tc__tls_site_unref(site);
+    }
+    if (err == 0)
+        *out = sites;
+    else
+        tc__tls_sites_unref(sites);
+    return err;
+}
+
 static int new_context(tc_tls_context_t **out, const tc_tls_options_t *options, tc__tls_role_t role) {
     TC_TRY(tc__tls_check_options(options, role));
     tc_tls_context_t *tls;
     TC_TRY(alloc_context(&tls, role));
     int err = take_options(tls, options);
     if (err == 0)
-        err = tc__tls_site_new(&tls->site, tls, &tls->options.certificate, NULL);
+        err = build(tls, &tls->now);
     if (err == 0)
         *out = tls;
     else
@@ -95,21 +120,32 @@ int tc_tls_context_new_client(tc_tls_context_t **out, const tc_tls_options_t *op
     return new_context(out, options ? options : &(tc_tls_options_t){ 0 }, TC__TLS_CLIENT);
 }
 
+/* A site around an SSL_CTX that was not made here. */
+static int adopt(tc_tls_context_t *tls, SSL_CTX *ssl_ctx) {
+    tc__tls_site_t *site = tc__calloc(1, sizeof *site);
+    if (!site)
+        return tc__fail(TC_ENOMEM, "out of memory for a TLS context");
+    atomic_init(&site->refs, 1);
+    SSL_CTX_up_ref(ssl_ctx);
+    site->ctx = ssl_ctx;
+    int err = tc__tls_sites_new(&tls->now, NULL, 1);
+    if (err == 0)
+        err = tc__tls_sites_push(tls->now, site);
+    tc__tls_site_unref(site);
+    return err;
+}
+
 int tc_tls_context_adopt(tc_tls_context_t **out, SSL_CTX *ssl_ctx) {
     if (!out || !ssl_ctx)
         return tc__misuse(TC_EINVAL, "tc_tls_context_adopt: %s is NULL", out ? "ssl_ctx" : "out");
     tc_tls_context_t *tls;
     TC_TRY(alloc_context(&tls, TC__TLS_ADOPTED));
-    tls->site = tc__calloc(1, sizeof *tls->site);
-    if (!tls->site) {
+    int err = adopt(tls, ssl_ctx);
+    if (err == 0)
+        *out = tls;
+    else
         tc_tls_context_unref(tls);
-        return tc__fail(TC_ENOMEM, "out of memory for a TLS context");
-    }
-    atomic_init(&tls->site->refs, 1);
-    SSL_CTX_up_ref(ssl_ctx);
-    tls->site->ctx = ssl_ctx;
-    *out = tls;
-    return 0;
+    return err;
 }
 
 tc_tls_context_t *tc_tls_context_ref(tc_tls_context_t *tls) {
@@ -120,8 +156,9 @@ tc_tls_context_t *tc_tls_context_ref(tc_tls_context_t *tls) {
 void tc_tls_context_unref(tc_tls_context_t *tls) {
     if (!tls || atomic_fetch_sub_explicit(&tls->refs, 1, memory_order_acq_rel) != 1)
         return;
-    tc__tls_site_unref(tls->site);
-    tc__tls_erase_certificate(&tls->options.certificate);
+    tc__tls_sites_unref(tls->now);
+    for (const tc__tls_source_t *source = &tls->first; source; source = source->next)
+        tc__tls_erase_certificate(&source->certificate);
     if (tls->key_log >= 0)
         close(tls->key_log);
     tc__arena_deinit(&tls->memory);
@@ -132,29 +169,93 @@ void tc_tls_context_unref(tc_tls_context_t *tls) {
 
 /* ---- What it stands for now ---- */
 
-static tc__tls_site_t *site_now(tc_tls_context_t *tls) {
+tc__tls_sites_t *tc__tls_sites_now(tc_tls_context_t *tls) {
     uv_mutex_lock(&tls->now_lock);
-    tc__tls_site_t *site = tc__tls_site_ref(tls->site);
+    tc__tls_sites_t *sites = tc__tls_sites_ref(tls->now);
     uv_mutex_unlock(&tls->now_lock);
-    return site;
+    return sites;
 }
 
-static void put_site(tc_tls_context_t *tls, tc__tls_site_t *site) {
+static void put_sites(tc_tls_context_t *tls, tc__tls_sites_t *sites) {
     uv_mutex_lock(&tls->now_lock);
-    tc__tls_site_t *old = tls->site;
-    tls->site = site;
+    tc__tls_sites_t *old = tls->now;
+    tls->now = sites;
     uv_mutex_unlock(&tls->now_lock);
-    tc__tls_site_unref(old);
+    tc__tls_sites_unref(old);
 }
 
 int tc_tls_context_reload(tc_tls_context_t *tls) {
     if (!tls || tls->role == TC__TLS_ADOPTED)
         return tc__misuse(TC_EINVAL, "tc_tls_context_reload: %s", tls ? "an adopted SSL_CTX is the program's" : "NULL");
-    tc__tls_site_t *site = NULL;
+    tc__tls_sites_t *sites;
     uv_mutex_lock(&tls->change_lock);
-    int err = tc__tls_site_new(&site, tls, &tls->options.certificate, NULL);
+    int err = build(tls, &sites);
     if (err == 0)
-        put_site(tls, site);
+        put_sites(tls, sites);
+    uv_mutex_unlock(&tls->change_lock);
+    return err;
+}
+
+/* The same sites and one more. */
+static int build_with(tc_tls_context_t *tls, const tc__tls_source_t *source, tc__tls_sites_t **out) {
+    tc__tls_sites_t *sites;
+    tc__tls_site_t *site = NULL;
+    TC_TRY(tc__tls_sites_new(&sites, tls->now, 1));
+    int err = tc__tls_site_new(&site, tls, source, sites->sites[0]);
+    if (err == 0 && !site->names)
+        err = tc__fail(TC_EINVAL, "%s: names no host",
+                       source->certificate.cert_file ? source->certificate.cert_file : "the certificate");
+    if (err == 0)
+        err = tc__tls_sites_push(sites, site);
+    tc__tls_site_unref(site);
+    if (err == 0)
+        *out = sites;
+    else
+        tc__tls_sites_unref(sites);
+    return err;
+}
+
+static int copy_source(tc_tls_context_t *tls, tc__tls_source_t **out, const char *hosts,
+                       const tc_tls_certificate_t *certificate) {
+    tc__tls_source_t *source = tc__arena_calloc(&tls->memory, sizeof *source);
+    if (!source)
+        return tc__fail(TC_ENOMEM, "out of memory for a TLS certificate");
+    source->hosts = hosts;
+    source->certificate = *certificate;
+    TC_TRY(tc__tls_copy_text(&tls->memory, &source->hosts));
+    TC_TRY(tc__tls_copy_certificate(&tls->memory, &source->certificate));
+    *out = source;
+    return 0;
+}
+
+static int add(tc_tls_context_t *tls, const char *hosts, const tc_tls_certificate_t *certificate) {
+    tc__tls_source_t *source, *last = &tls->first;
+    tc__tls_sites_t *sites;
+    while (last->next)
+        last = last->next;
+    TC_TRY(copy_source(tls, &source, hosts, certificate));
+    int err = build_with(tls, source, &sites);
+    if (err < 0) {
+        tc__tls_erase_certificate(&source->certificate);
+        return err;
+    }
+    last->next = source;
+    put_sites(tls, sites);
+    return 0;
+}
+
+int tc_tls_context_add(tc_tls_context_t *tls, const char *hosts, const tc_tls_certificate_t *certificate) {
+    if (!tls || !certificate || tls->role != TC__TLS_SERVER)
+        return tc__misuse(TC_EINVAL, "tc_tls_context_add: %s",
+                          !tls           ? "tls is NULL"
+                          : !certificate ? "certificate is NULL"
+                                         : "not a context that was made for a server");
+    if (!tc__tls_has_certificate(certificate))
+        return tc__misuse(TC_EINVAL, "tc_tls_context_add: there is no certificate");
+    TC_TRY(tc__tls_check_certificate(certificate));
+    uv_mutex_lock(&tls->change_lock);
+    int err = add(tls, hosts, certificate);
+    tls->memory.failed = false; /* the next one may have more luck */
     uv_mutex_unlock(&tls->change_lock);
     return err;
 }
@@ -166,6 +267,7 @@ static void free_connection(void *parent, void *data, CRYPTO_EX_DATA *all, int i
     tc__tls_connection_t *connection = data;
     if (!connection)
         return;
+    tc_tls_context_unref(connection->chosen);
     tc_tls_context_unref(connection->tls);
     tc__free(connection);
 }
@@ -199,12 +301,15 @@ static int attach(SSL *ssl, tc_tls_context_t *tls) {
 }
 
 static void log_key(const SSL *ssl, const char *line) {
-    tc__tls_key_log_write(tc__tls_connection(ssl)->tls->key_log, line);
+    const tc__tls_connection_t *connection = tc__tls_connection(ssl);
+    tc__tls_key_log_write((connection->chosen ? connection->chosen : connection->tls)->key_log, line);
 }
 
 void tc__tls_set_callbacks(SSL_CTX *ctx, const tc_tls_context_t *tls) {
-    if (tls->role == TC__TLS_SERVER)
+    if (tls->role == TC__TLS_SERVER) {
+        tc__tls_set_name_callbacks(ctx);
         tc__tls_set_alpn_callback(ctx);
+    }
     if (tls->key_log >= 0)
         SSL_CTX_set_keylog_callback(ctx, log_key);
 }
@@ -255,9 +360,9 @@ SSL *tc__tls_ssl_new(tc_tls_context_t *tls, bool server, const char *hostname) {
         tc__misuse(TC_EINVAL, "a TLS context made for %s", server ? "clients serves none" : "a server is no client's");
         return NULL;
     }
-    tc__tls_site_t *site = site_now(tls);
-    SSL *ssl = SSL_new(site->ctx);
-    tc__tls_site_unref(site);
+    tc__tls_sites_t *sites = tc__tls_sites_now(tls);
+    SSL *ssl = SSL_new(sites->sites[0]->ctx);
+    tc__tls_sites_unref(sites);
     if (!ssl)
         tc__tls_take_error("TLS");
     else if (set_up(ssl, tls, server, hostname) < 0) {

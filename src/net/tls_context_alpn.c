@@ -34,7 +34,8 @@ static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_l
                        unsigned offered_len, void *arg) {
     (void)arg;
     const tc__tls_connection_t *connection = tc__tls_connection(ssl);
-    tc_bytes_t ours = connection->tls->alpn.len > 0 ? connection->tls->alpn : connection->default_alpn;
+    const tc_tls_context_t *tls = connection->chosen ? connection->chosen : connection->tls;
+    tc_bytes_t ours = tls->alpn.len > 0 ? tls->alpn : connection->default_alpn;
     unsigned char *found;
     if (ours.len == 0)
         return SSL_TLSEXT_ERR_NOACK;

@@ -59,17 +59,48 @@ void tc__tls_loaded_deinit(tc__tls_loaded_t *loaded) {
     *loaded = (tc__tls_loaded_t){ 0 };
 }
 
-/* ---- Copying ---- */
+/* ---- What the program gave ---- */
+
+enum { MAX_ALSO = 3 }; /* there are no more kinds of keys */
 
 bool tc__tls_has_certificate(const tc_tls_certificate_t *certificate) {
     return certificate->cert_file || certificate->cert.len > 0;
 }
 
-int tc__tls_copy_certificate(tc__arena_t *arena, tc_tls_certificate_t *certificate) {
+int tc__tls_check_certificate(const tc_tls_certificate_t *certificate) {
+    if (!tc__tls_has_certificate(certificate) &&
+        (certificate->key_file || certificate->key.len > 0 || certificate->also))
+        return tc__misuse(TC_EINVAL, "a key without its certificate");
+    int count = 0;
+    for (; certificate; certificate = certificate->also) {
+        if (!tc__all_zero(certificate->reserved, sizeof certificate->reserved))
+            return tc__misuse(TC_EINVAL, "tc_tls_certificate_t: reserved must be zero");
+        if (count++ > MAX_ALSO)
+            return tc__misuse(TC_EINVAL, "tc_tls_certificate_t: more certificates than there are kinds of keys");
+    }
+    return 0;
+}
+
+static int copy_one(tc__arena_t *arena, tc_tls_certificate_t *certificate) {
     TC_TRY(tc__tls_copy_text(arena, &certificate->cert_file));
     TC_TRY(tc__tls_copy_text(arena, &certificate->key_file));
     TC_TRY(tc__tls_copy_bytes(arena, &certificate->cert));
     return tc__tls_copy_bytes(arena, &certificate->key);
+}
+
+int tc__tls_copy_certificate(tc__arena_t *arena, tc_tls_certificate_t *certificate) {
+    tc_tls_certificate_t *copy = certificate;
+    TC_TRY(copy_one(arena, copy));
+    while (copy->also) {
+        tc_tls_certificate_t *also = tc__arena_alloc(arena, sizeof *also);
+        if (!also)
+            return tc__fail(TC_ENOMEM, "out of memory for TLS options");
+        *also = *copy->also;
+        TC_TRY(copy_one(arena, also));
+        copy->also = also;
+        copy = also;
+    }
+    return 0;
 }
 
 static void erase(tc_bytes_t bytes) {
@@ -77,7 +108,9 @@ static void erase(tc_bytes_t bytes) {
         OPENSSL_cleanse((void *)(uintptr_t)bytes.data, bytes.len);
 }
 
-void tc__tls_erase_certificate(tc_tls_certificate_t *copy) {
-    erase(copy->cert); /* which may hold the key, too */
-    erase(copy->key);
+void tc__tls_erase_certificate(const tc_tls_certificate_t *copy) {
+    for (; copy; copy = copy->also) {
+        erase(copy->cert); /* which may hold the key, too */
+        erase(copy->key);
+    }
 }

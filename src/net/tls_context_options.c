@@ -48,8 +48,8 @@ static int check_server(const tc_tls_options_t *options) {
 }
 
 static int check_client(const tc_tls_options_t *options) {
-    if (options->client_cert != TC_TLS_CLIENT_CERT_NONE)
-        return tc__misuse(TC_EINVAL, "client_cert is for servers");
+    if (options->client_cert != TC_TLS_CLIENT_CERT_NONE || options->choose_cb)
+        return tc__misuse(TC_EINVAL, "client_cert and choose_cb are for servers");
     if (options->no_session_tickets || options->no_session_cache || options->session_cache_size ||
         options->session_lifetime_ms)
         return tc__misuse(TC_EINVAL, "sessions are for servers to keep");
@@ -74,14 +74,11 @@ static int check_sessions(const tc_tls_options_t *options) {
 }
 
 int tc__tls_check_options(const tc_tls_options_t *options, tc__tls_role_t role) {
-    if (!tc__all_zero(options->reserved, sizeof options->reserved) ||
-        !tc__all_zero(options->certificate.reserved, sizeof options->certificate.reserved))
+    if (!tc__all_zero(options->reserved, sizeof options->reserved))
         return tc__misuse(TC_EINVAL, "tc_tls_options_t: reserved must be zero");
     if ((unsigned)options->client_cert > TC_TLS_CLIENT_CERT_REQUIRED)
         return tc__misuse(TC_EINVAL, "client_cert: %d is none of its values", (int)options->client_cert);
-    if ((options->certificate.key_file || options->certificate.key.len > 0) &&
-        !tc__tls_has_certificate(&options->certificate))
-        return tc__misuse(TC_EINVAL, "a key without its certificate");
+    TC_TRY(tc__tls_check_certificate(&options->certificate));
     TC_TRY(check_versions(options));
     TC_TRY(check_sessions(options));
     return role == TC__TLS_SERVER ? check_server(options) : check_client(options);
@@ -108,8 +105,7 @@ int tc__tls_copy_options(tc__arena_t *arena, tc_tls_options_t *options) {
                              &options->ciphersuites, &options->groups, &options->insecure_key_log_file };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         TC_TRY(tc__tls_copy_text(arena, texts[i]));
-    TC_TRY(tc__tls_copy_bytes(arena, &options->ca));
-    return tc__tls_copy_certificate(arena, &options->certificate);
+    return tc__tls_copy_bytes(arena, &options->ca);
 }
 
 /* ---- Versions, ciphers, groups ---- */
@@ -271,22 +267,42 @@ static int share_demands(SSL_CTX *ctx, const tc__tls_site_t *base, unsigned char
 /* ---- Sites ---- */
 
 static int use_certificate(SSL_CTX *ctx, const tc_tls_certificate_t *certificate, bool check_dates) {
+    const char *name = certificate->cert_file ? certificate->cert_file : "the certificate";
     tc__tls_loaded_t loaded;
     TC_TRY(tc__tls_load(&loaded, certificate, check_dates));
     X509 *leaf = sk_X509_shift(loaded.certificates);
-    int done = SSL_CTX_use_cert_and_key(ctx, leaf, loaded.key, loaded.certificates, 1);
+    int done = SSL_CTX_use_cert_and_key(ctx, leaf, loaded.key, loaded.certificates, 0);
     X509_free(leaf);
     tc__tls_loaded_deinit(&loaded);
-    return done == 1 ? 0 : tc__tls_take_error(certificate->cert_file ? certificate->cert_file : "the certificate");
+    if (done == 1)
+        return 0;
+    if (ERR_GET_REASON(ERR_peek_error()) != SSL_R_NOT_REPLACING_CERTIFICATE)
+        return tc__tls_take_error(name);
+    ERR_clear_error();
+    return tc__fail(TC_EINVAL, "%s: its key is of the same kind as that of the one before", name);
 }
 
-static int set_up(tc__tls_site_t *site, const tc_tls_context_t *tls, const tc_tls_certificate_t *certificate,
+static int use_certificates(tc__tls_site_t *site, const tc_tls_context_t *tls, const tc__tls_source_t *source) {
+    bool server = tls->role == TC__TLS_SERVER;
+    const tc_tls_certificate_t *certificate = &source->certificate;
+    if (!tc__tls_has_certificate(certificate))
+        return 0;
+    TC_TRY(use_certificate(site->ctx, certificate, server && !tls->options.allow_expired));
+    site->told = source->hosts != NULL;
+    if (server)
+        TC_TRY(site->told ? tc__tls_names_told(&site->names, source->hosts)
+                          : tc__tls_names_of(&site->names, SSL_CTX_get0_certificate(site->ctx)));
+    while ((certificate = certificate->also) != NULL)
+        TC_TRY(use_certificate(site->ctx, certificate, server && !tls->options.allow_expired));
+    return 0;
+}
+
+static int set_up(tc__tls_site_t *site, const tc_tls_context_t *tls, const tc__tls_source_t *source,
                   const tc__tls_site_t *base) {
     const tc_tls_options_t *options = &tls->options;
     bool server = tls->role == TC__TLS_SERVER;
     TC_TRY(set_protocol(site->ctx, options, server));
-    if (tc__tls_has_certificate(certificate))
-        TC_TRY(use_certificate(site->ctx, certificate, server && !options->allow_expired));
+    TC_TRY(use_certificates(site, tls, source));
     if (base)
         TC_TRY(share_demands(site->ctx, base, site->session_id_context));
     else
@@ -304,7 +320,7 @@ static int set_up(tc__tls_site_t *site, const tc_tls_context_t *tls, const tc_tl
     return 0;
 }
 
-int tc__tls_site_new(tc__tls_site_t **out, tc_tls_context_t *tls, const tc_tls_certificate_t *certificate,
+int tc__tls_site_new(tc__tls_site_t **out, const tc_tls_context_t *tls, const tc__tls_source_t *source,
                      const tc__tls_site_t *base) {
     ERR_clear_error();
     tc__tls_site_t *site = tc__calloc(1, sizeof *site);
@@ -312,7 +328,7 @@ int tc__tls_site_new(tc__tls_site_t **out, tc_tls_context_t *tls, const tc_tls_c
         return tc__fail(TC_ENOMEM, "out of memory for a TLS context");
     atomic_init(&site->refs, 1);
     site->ctx = SSL_CTX_new(TLS_method());
-    int err = site->ctx ? set_up(site, tls, certificate, base) : tc__tls_take_error("TLS");
+    int err = site->ctx ? set_up(site, tls, source, base) : tc__tls_take_error("TLS");
     ERR_clear_error();
     if (err == 0)
         *out = site;
@@ -330,5 +346,6 @@ void tc__tls_site_unref(tc__tls_site_t *site) {
     if (!site || atomic_fetch_sub_explicit(&site->refs, 1, memory_order_acq_rel) != 1)
         return;
     SSL_CTX_free(site->ctx);
+    tc__free(site->names);
     tc__free(site);
 }

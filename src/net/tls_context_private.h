@@ -10,6 +10,7 @@
 #include <uv.h>
 
 #include "util/arena_internal.h"
+#include "util/map_internal.h"
 
 /* ---- tls_context_pem.c: what stands in files ---- */
 
@@ -43,19 +44,29 @@ void tc__tls_loaded_deinit(tc__tls_loaded_t *loaded);
 bool tc__tls_has_certificate(const tc_tls_certificate_t *certificate);
 
 /* Copy what it points at; the rest stays as it is. */
+int tc__tls_check_certificate(const tc_tls_certificate_t *certificate);
 int tc__tls_copy_certificate(tc__arena_t *arena, tc_tls_certificate_t *certificate);
-void tc__tls_erase_certificate(tc_tls_certificate_t *copy); /* a key in memory is */
+void tc__tls_erase_certificate(const tc_tls_certificate_t *copy); /* what may be a key in memory */
 
 /* ---- tls_context_options.c: options to OpenSSL's SSL_CTX ---- */
 
 enum { TC__TLS_SESSION_ID_CONTEXT = 32 };
 
-/* An SSL_CTX that is never changed once it is made. */
+/* What the program gave for some hosts. */
+typedef struct tc__tls_source {
+    struct tc__tls_source *next;
+    const char *hosts; /* NULL: those that the certificate names */
+    tc_tls_certificate_t certificate;
+} tc__tls_source_t;
+
+/* What was made of it: an SSL_CTX, which is never changed. */
 typedef struct {
     atomic_uint refs;
     SSL_CTX *ctx;
     unsigned char session_id_context[TC__TLS_SESSION_ID_CONTEXT]; /* what it demands of clients: sessions are no way
                                                                      around it */
+    bool told;   /* the names are the program's, not the certificate's */
+    char *names; /* with spaces between them; NULL: none */
 } tc__tls_site_t;
 
 typedef enum { TC__TLS_SERVER, TC__TLS_CLIENT, TC__TLS_ADOPTED } tc__tls_role_t;
@@ -67,12 +78,42 @@ int tc__tls_copy_bytes(tc__arena_t *arena, tc_bytes_t *bytes);
 int tc__tls_check_options(const tc_tls_options_t *options, tc__tls_role_t role);
 int tc__tls_copy_options(tc__arena_t *arena, tc_tls_options_t *options);
 
-/* Another site as the context's options have it, with that certificate: files are read again. With a `base`, a site of
- * the same options, what both have in common is shared. */
-int tc__tls_site_new(tc__tls_site_t **out, tc_tls_context_t *tls, const tc_tls_certificate_t *certificate,
+/* Another site as the context's options have it: files are read again. With a `base`, a site of the same options, what
+ * both have in common is shared. */
+int tc__tls_site_new(tc__tls_site_t **out, const tc_tls_context_t *tls, const tc__tls_source_t *source,
                      const tc__tls_site_t *base);
 tc__tls_site_t *tc__tls_site_ref(tc__tls_site_t *site);
 void tc__tls_site_unref(tc__tls_site_t *site); /* NULL is fine */
+
+/* ---- tls_context_names.c: host names to sites ---- */
+
+/* The sites of a context at one time. */
+typedef struct {
+    atomic_uint refs;
+    tc__map_t names; /* "example.com", "*.example.com": to the sites below */
+    size_t count;
+    tc__tls_site_t *sites[]; /* the first is for all other names */
+} tc__tls_sites_t;
+
+/* Those of `old`, or none if it is NULL, and room for `more`. */
+int tc__tls_sites_new(tc__tls_sites_t **out, const tc__tls_sites_t *old, size_t more);
+/* Take a reference to one, and its names. TC_EEXIST: one that was told is there already. */
+int tc__tls_sites_push(tc__tls_sites_t *sites, tc__tls_site_t *site);
+tc__tls_sites_t *tc__tls_sites_ref(tc__tls_sites_t *sites);
+void tc__tls_sites_unref(tc__tls_sites_t *sites); /* NULL is fine */
+
+enum { TC__TLS_HOST_SIZE = 256 };
+
+/* A host name in its one form, small letters without the dot at the end, into TC__TLS_HOST_SIZE bytes. False: it is
+ * none. */
+bool tc__tls_host_normal(char *out, tc_bytes_t host);
+
+/* Names for a site: a list that the program gave, or those of a certificate; to be freed. NULL if it has none. */
+int tc__tls_names_told(char **out, const char *hosts);
+int tc__tls_names_of(char **out, const X509 *leaf);
+
+/* Let the client's name choose the site. */
+void tc__tls_set_name_callbacks(SSL_CTX *ctx);
 
 /* ---- tls_context.c ---- */
 
@@ -80,21 +121,27 @@ struct tc_tls_context {
     atomic_uint refs;
     tc__tls_role_t role;
 
-    uv_mutex_t now_lock; /* guards `site`, for moments */
-    tc__tls_site_t *site;
+    uv_mutex_t now_lock; /* guards `now`, for moments */
+    tc__tls_sites_t *now;
 
-    uv_mutex_t change_lock; /* one reload at a time */
+    uv_mutex_t change_lock; /* guards `sources`; one change at a time */
+    tc__tls_source_t first; /* and those that were added */
 
-    tc__arena_t memory; /* of what the options point at */
-    tc_tls_options_t options;
-    tc_bytes_t alpn; /* as the protocol has it; empty: none is told */
-    int key_log;     /* descriptor, or -1 */
+    tc__arena_t memory;       /* of what options and sources point at */
+    tc_tls_options_t options; /* without the certificate */
+    tc_bytes_t alpn;          /* as the protocol has it; empty: none is told */
+    int key_log;              /* descriptor, or -1 */
 };
+
+tc__tls_sites_t *tc__tls_sites_now(tc_tls_context_t *tls); /* a reference */
 
 /* What an SSL is to its context; freed with the SSL. */
 typedef struct {
     tc_tls_context_t *tls;
-    tc_bytes_t default_alpn; /* for a context that says nothing of it */
+    tc_tls_context_t *chosen; /* by a choose_cb, or NULL */
+    bool greeted;             /* the client has told a name, or none */
+    uint64_t name_hash;       /* of that */
+    tc_bytes_t default_alpn;  /* for a context that says nothing of it */
 } tc__tls_connection_t;
 
 tc__tls_connection_t *tc__tls_connection(const SSL *ssl);
