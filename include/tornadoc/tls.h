@@ -137,6 +137,20 @@ TC_ANY_THREAD int tc_tls_context_add(tc_tls_context_t *tls, const char *hosts,
  */
 TC_ANY_THREAD int tc_tls_context_reload(tc_tls_context_t *tls) TC_MUST_CHECK;
 
+enum { TC_TLS_TICKET_KEY_SIZE = 80 };
+
+/**
+ * Keys of session tickets, for servers on several machines that shall resume each other's sessions. Each has 80 random
+ * bytes, as nginx's ssl_session_ticket_key; the first makes tickets, all open them, 8 at most. To change keys, give the
+ * new one behind the old one everywhere first, then before it, and in the end without it.
+ *
+ * Without this call a context makes its own, and changes them every half session_lifetime_ms. Processes that are forked
+ * after the context was made know each other's; keys that are given later are those of one process.
+ *
+ * @return 0; TC_EINVAL
+ */
+TC_ANY_THREAD int tc_tls_context_set_ticket_keys(tc_tls_context_t *tls, tc_bytes_t keys) TC_MUST_CHECK;
+
 TC_ANY_THREAD tc_tls_context_t *tc_tls_context_ref(tc_tls_context_t *tls);
 /** Give a reference back; the last one frees the context. Connections hold their own. NULL is fine. */
 TC_ANY_THREAD void tc_tls_context_unref(tc_tls_context_t *tls);

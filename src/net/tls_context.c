@@ -92,6 +92,8 @@ static int new_context(tc_tls_context_t **out, const tc_tls_options_t *options, 
     tc_tls_context_t *tls;
     TC_TRY(alloc_context(&tls, role));
     int err = take_options(tls, options);
+    if (err == 0 && role == TC__TLS_SERVER)
+        err = tc__tls_tickets_init(&tls->tickets, tc__tls_session_lifetime_ms(options));
     if (err == 0)
         err = build(tls, &tls->now);
     if (err == 0)
@@ -159,6 +161,7 @@ void tc_tls_context_unref(tc_tls_context_t *tls) {
     tc__tls_sites_unref(tls->now);
     for (const tc__tls_source_t *source = &tls->first; source; source = source->next)
         tc__tls_erase_certificate(&source->certificate);
+    tc__tls_tickets_deinit(&tls->tickets);
     if (tls->key_log >= 0)
         close(tls->key_log);
     tc__arena_deinit(&tls->memory);
@@ -309,6 +312,7 @@ void tc__tls_set_callbacks(SSL_CTX *ctx, const tc_tls_context_t *tls) {
     if (tls->role == TC__TLS_SERVER) {
         tc__tls_set_name_callbacks(ctx);
         tc__tls_set_alpn_callback(ctx);
+        tc__tls_set_ticket_callback(ctx);
     }
     if (tls->key_log >= 0)
         SSL_CTX_set_keylog_callback(ctx, log_key);

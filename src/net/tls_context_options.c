@@ -150,9 +150,12 @@ static int set_protocol(SSL_CTX *ctx, const tc_tls_options_t *options, bool serv
 
 /* ---- Sessions ---- */
 
+uint64_t tc__tls_session_lifetime_ms(const tc_tls_options_t *options) {
+    return options->session_lifetime_ms ? options->session_lifetime_ms : default_lifetime_ms;
+}
+
 static void set_sessions(SSL_CTX *ctx, const tc_tls_options_t *options) {
-    uint64_t lifetime_ms = options->session_lifetime_ms ? options->session_lifetime_ms : default_lifetime_ms;
-    SSL_CTX_set_timeout(ctx, (long)(lifetime_ms / 1000));
+    SSL_CTX_set_timeout(ctx, (long)(tc__tls_session_lifetime_ms(options) / 1000));
     SSL_CTX_sess_set_cache_size(ctx, options->session_cache_size ? (long)options->session_cache_size
                                                                  : (long)DEFAULT_CACHE_SIZE);
     SSL_CTX_set_session_cache_mode(ctx, options->no_session_cache ? SSL_SESS_CACHE_OFF : SSL_SESS_CACHE_SERVER);

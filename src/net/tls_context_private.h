@@ -75,6 +75,7 @@ typedef enum { TC__TLS_SERVER, TC__TLS_CLIENT, TC__TLS_ADOPTED } tc__tls_role_t;
 int tc__tls_copy_text(tc__arena_t *arena, const char **text);
 int tc__tls_copy_bytes(tc__arena_t *arena, tc_bytes_t *bytes);
 
+uint64_t tc__tls_session_lifetime_ms(const tc_tls_options_t *options);
 int tc__tls_check_options(const tc_tls_options_t *options, tc__tls_role_t role);
 int tc__tls_copy_options(tc__arena_t *arena, tc_tls_options_t *options);
 
@@ -115,6 +116,33 @@ int tc__tls_names_of(char **out, const X509 *leaf);
 /* Let the client's name choose the site. */
 void tc__tls_set_name_callbacks(SSL_CTX *ctx);
 
+/* ---- tls_context_tickets.c: keys of session tickets ---- */
+
+enum {
+    TC__TLS_TICKET_SECRET = 32,
+    TC__TLS_TICKET_STEPS = 3, /* how long a key is there */
+    TC__TLS_TICKET_KEYS = 8   /* at most, if the program gives them */
+};
+
+typedef struct {
+    unsigned char name[16], mac[32], cipher[32];
+} tc__tls_ticket_key_t;
+
+typedef struct {
+    uv_mutex_t lock; /* guards all of it */
+    bool ready;      /* there is a lock */
+    bool given;      /* by the program: they do not change by themselves */
+    uint64_t period_ms, since_ms;
+    uint64_t (*now_ms)(void);
+    unsigned char secret[TC__TLS_TICKET_SECRET];
+    tc__tls_ticket_key_t keys[TC__TLS_TICKET_KEYS]; /* the first makes tickets, all open them */
+    size_t count;
+} tc__tls_tickets_t;
+
+int tc__tls_tickets_init(tc__tls_tickets_t *tickets, uint64_t lifetime_ms);
+void tc__tls_tickets_deinit(tc__tls_tickets_t *tickets); /* one that is all zero is fine */
+void tc__tls_set_ticket_callback(SSL_CTX *ctx);
+
 /* ---- tls_context.c ---- */
 
 struct tc_tls_context {
@@ -127,10 +155,11 @@ struct tc_tls_context {
     uv_mutex_t change_lock; /* guards `sources`; one change at a time */
     tc__tls_source_t first; /* and those that were added */
 
-    tc__arena_t memory;       /* of what options and sources point at */
-    tc_tls_options_t options; /* without the certificate */
-    tc_bytes_t alpn;          /* as the protocol has it; empty: none is told */
-    int key_log;              /* descriptor, or -1 */
+    tc__arena_t memory;        /* of what options and sources point at */
+    tc_tls_options_t options;  /* without the certificate */
+    tc_bytes_t alpn;           /* as the protocol has it; empty: none is told */
+    int key_log;               /* descriptor, or -1 */
+    tc__tls_tickets_t tickets; /* of servers */
 };
 
 tc__tls_sites_t *tc__tls_sites_now(tc_tls_context_t *tls); /* a reference */
