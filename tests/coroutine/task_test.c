@@ -470,6 +470,30 @@ static void gathered_work_that_runs_is_waited_for_and_nothing_else(void **state)
     assert_ended(task, TC_ECANCELED);
 }
 
+static int use_a_local_in_time(void *arg) {
+    tc_scope_t *scope = tc_scope_open();
+    int err = tc_scope_set_timeout(scope, 5);
+    if (err == 0)
+        err = use_a_local(arg);
+    int failed = tc_scope_close(scope);
+    return err == TC_ECANCELED ? failed : err;
+}
+
+static void work_that_runs_is_waited_for_though_the_time_of_its_scope_is_up(void **state) {
+    (void)state;
+    atomic_store(&worker_may_end, false);
+    atomic_store(&worker_runs, false);
+    tc_future_t *task = start(use_a_local_in_time, NULL);
+    turn_until(&worker_runs);
+    tc__ioloop_advance(loop, 50);
+    assert_string_equal(noted(), "");
+    atomic_store(&worker_may_end, true);
+    while (tc_future_state(task) == TC_PENDING)
+        tc__ioloop_turn(loop, true);
+    assert_string_equal(noted(), "0 42");
+    assert_ended(task, TC_ETIMEDOUT);
+}
+
 static int quick_work(void *arg, void **out) {
     (void)out;
     *(int *)arg = 42;
@@ -784,6 +808,7 @@ int main(void) {
         TEST_TASK(cancelled_work_that_runs_is_waited_for),
         TEST_TASK(cancelled_work_that_is_queued_is_taken_back_at_once),
         TEST_TASK(gathered_work_that_runs_is_waited_for_and_nothing_else),
+        TEST_TASK(work_that_runs_is_waited_for_though_the_time_of_its_scope_is_up),
         TEST_TASK(a_loop_s_end_cancels_its_coroutines),
         TEST_TASK(no_shield_holds_up_a_loop_s_end),
         TEST_TASK(a_loop_s_end_waits_for_work_that_uses_a_coroutine_s_stack),

@@ -1,6 +1,8 @@
 /* later_test.c - outcomes that come later: futures, the executor, tokens, and who is gone by then. */
 #include "web/web_test.h"
 
+#include <tornadoc/locks.h>
+
 static void on_end(tc_request_t *req, int err) {
     (void)req;
     note("finish(%s)", err == TC_ECLOSED ? "closed" : err == TC_ECANCELED ? "cancelled" : err ? tc_strerror(err) : "0");
@@ -115,6 +117,27 @@ static void a_function_may_wait_again(void **state) {
     tc_test_client_advance(client, 1);
     assert_string_equal(answered(id), "200 54321");
     noted();
+}
+
+static int looks_at_nothing(tc_request_t *req, tc_future_t *future, void *arg) {
+    (void)future, (void)arg;
+    return tc_write(req, "locked");
+}
+
+static tc_lock_t *lock;
+
+static int locks(tc_request_t *req) {
+    return tc_then(req, tc_lock_acquire(lock, TC_FOREVER), looks_at_nothing, NULL);
+}
+
+static void what_a_function_was_called_with_is_its_own(void **state) {
+    (void)state;
+    lock = tc_lock_new();
+    act_with(locks);
+    assert_string_equal(ask("/"), "200 locked");
+    noted();
+    assert_int_equal(tc_lock_release(lock), 0); /* so it was not given back */
+    tc_lock_free(lock);
 }
 
 static int one_of_two(tc_request_t *req, tc_future_t *future, void *arg) {
@@ -572,6 +595,7 @@ int main(void) {
         WEB_TEST(the_words_of_a_failed_future_are_logged),
         WEB_TEST(a_null_future_is_a_failure),
         WEB_TEST(a_function_may_wait_again),
+        WEB_TEST(what_a_function_was_called_with_is_its_own),
         WEB_TEST(several_can_be_waited_for),
         WEB_TEST(a_finished_request_lives_until_its_last_future),
         WEB_TEST(futures_are_told_of_clients_that_left),
