@@ -61,6 +61,10 @@ static tc_future_t *read_line(tc_iostream_t *stream) {
     return tc_iostream_read_until_future(stream, tc_str("\n"), 1000);
 }
 
+static void close_stream(void *stream) {
+    tc_iostream_close(stream);
+}
+
 /* ---- A time for each line ---- */
 
 static int wait_for_lines(void *stream) {
@@ -378,6 +382,45 @@ static void a_cancelled_connect_closes_or_hands_out(void **state) {
     assert_true(had > 0);
 }
 
+/* TCPServerTest: test_handle_stream_native_coroutine, test_handle_stream_coroutine_logging */
+static int handle_one_then_fail(void *stream) {
+    void *line;
+    TC_TRY(tc_on_exit(close_stream, stream));
+    TC_TRY(tc_await(read_line(stream), &line));
+    tc_iostream_bytes_free(line);
+    TC_TRY(tc_await(tc_iostream_write_future(stream, tc_str("data")), NULL));
+    return TC_EPROTO;
+}
+
+static int serve_all(void *server) {
+    for (;;) {
+        tc_iostream_t *stream;
+        TC_TRY(tc_await(tc_tcpserver_accept(server), &stream));
+        tc_future_unref(tc_spawn(NULL, handle_one_then_fail, stream));
+    }
+}
+
+static void a_handler_that_fails_is_logged_and_the_next_client_is_served(void **state) {
+    (void)state;
+    tc_tcpserver_t *server = listen_somewhere();
+    tc_future_t *serving = tc_spawn(loop, serve_all, server);
+    for (int i = 0; i < 2; i++) {
+        char got[8] = "";
+        int client = connect_client(server);
+        turns(3);
+        assert_int_equal(send(client, "hello\n", 6, 0), 6);
+        turns(6);
+        assert_int_equal(recv(client, got, sizeof got, MSG_WAITALL), 4);
+        assert_string_equal(got, "data");
+        assert_logged("a future failed and nobody looked");
+        close(client);
+    }
+    tc_tcpserver_free(server);
+    turns(3);
+    assert_int_equal(tc_future_status(serving), TC_ECLOSED);
+    tc_future_unref(serving);
+}
+
 /* ---- Without memory ---- */
 
 enum { LINES = 6, TRIES = 20 };
@@ -465,6 +508,7 @@ int main(void) {
         IN_MEMORY(a_read_into_a_local_ends_with_its_await),
         FOR_REAL(a_cancelled_accept_leaves_the_connection_to_the_next_or_has_it),
         FOR_REAL(a_cancelled_connect_closes_or_hands_out),
+        FOR_REAL(a_handler_that_fails_is_logged_and_the_next_client_is_served),
         TEST(without_memory_no_line_is_lost_in_the_middle),
     };
     return cmocka_run_group_tests(tests, watch_everything, NULL);
