@@ -31,11 +31,13 @@ typedef int (*tc_tls_password_cb)(char *out, size_t size, void *user_data);
 
 /** A certificate and its key, as PEM, each from a file or from memory. Files are regular ones, of 16 MiB at most. */
 typedef struct tc_tls_certificate {
-    const char *cert_file;                 /**< the certificate, then those that lead from it towards a root */
-    const char *key_file;                  /**< its private key; NULL: cert_file holds it too */
-    tc_bytes_t cert, key;                  /**< the same from memory, where no file is named */
-    tc_tls_password_cb password_cb;        /**< of an encrypted key */
-    void *password_data;                   /**< lives as long as the context */
+    const char *cert_file;          /**< the certificate, then those that lead from it towards a root */
+    const char *key_file;           /**< its private key; NULL: cert_file holds it too */
+    tc_bytes_t cert, key;           /**< the same from memory, where no file is named */
+    tc_tls_password_cb password_cb; /**< of an encrypted key */
+    void *password_data;            /**< lives as long as the context */
+    const char *ocsp_file; /**< of servers: what the authority says of it, an OCSP response in DER as it came (`openssl
+                              ocsp -respout`); sent to clients that ask, until it is out of date */
     const struct tc_tls_certificate *also; /**< for the same names with a key of another kind: RSA for clients that do
                                               not know ECDSA */
     uintptr_t reserved[8];                 /**< must be zero */
@@ -113,6 +115,15 @@ TC_EXTERN int tc_tls_context_new_server(tc_tls_context_t **out, const tc_tls_opt
 
 /** A client's context; NULL options are fine. */
 TC_EXTERN int tc_tls_context_new_client(tc_tls_context_t **out, const tc_tls_options_t *options) TC_MUST_CHECK;
+
+/**
+ * A server's context for development: its certificate is made on the spot and signed by itself, so browsers warn, and
+ * clients must skip verification. It lasts for 30 days, and no other program ever has the same.
+ *
+ * @param hosts further names and addresses, "dev.example.com, 192.0.2.1"; NULL: only localhost, 127.0.0.1 and ::1
+ * @return 0; TC_EINVAL: no host name; TC_ENOMEM
+ */
+TC_EXTERN int tc_tls_context_self_signed(tc_tls_context_t **out, const char *hosts) TC_MUST_CHECK;
 
 /**
  * A certificate for some host names (SNI): "example.com, *.example.com"; NULL: for those that it names itself. Case

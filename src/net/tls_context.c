@@ -275,16 +275,20 @@ static void free_connection(void *parent, void *data, CRYPTO_EX_DATA *all, int i
     tc__free(connection);
 }
 
-/* OpenSSL's number for our data in each SSL; of two threads that ask for the first one, one number is never used. */
-static int connection_index(void) {
-    static atomic_int known = -1;
-    int index = atomic_load(&known), none = -1;
+/* Of two threads that ask for the first time, one gets a number that is never used. */
+int tc__tls_ex_index(atomic_int *known, int class_index, CRYPTO_EX_free *free_fn) {
+    int index = atomic_load(known), none = -1;
     if (index >= 0)
         return index;
-    index = SSL_get_ex_new_index(0, NULL, NULL, NULL, free_connection);
-    if (index >= 0 && !atomic_compare_exchange_strong(&known, &none, index))
+    index = CRYPTO_get_ex_new_index(class_index, 0, NULL, NULL, NULL, free_fn);
+    if (index >= 0 && !atomic_compare_exchange_strong(known, &none, index))
         index = none;
     return index;
+}
+
+static int connection_index(void) {
+    static atomic_int known = -1;
+    return tc__tls_ex_index(&known, CRYPTO_EX_INDEX_SSL, free_connection);
 }
 
 tc__tls_connection_t *tc__tls_connection(const SSL *ssl) {
@@ -313,6 +317,7 @@ void tc__tls_set_callbacks(SSL_CTX *ctx, const tc_tls_context_t *tls) {
         tc__tls_set_name_callbacks(ctx);
         tc__tls_set_alpn_callback(ctx);
         tc__tls_set_ticket_callback(ctx);
+        tc__tls_set_staple_callback(ctx);
     }
     if (tls->key_log >= 0)
         SSL_CTX_set_keylog_callback(ctx, log_key);

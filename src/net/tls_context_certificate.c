@@ -12,9 +12,9 @@
 
 /* A server with a certificate whose time is over, or has not come, is refused by every client: better not to begin. */
 static int check_time(const X509 *leaf, const char *name) {
-    if (X509_cmp_current_time(X509_get0_notBefore(leaf)) > 0)
+    if (X509_cmp_current_time(X509_get0_notBefore(leaf)) >= 0) /* 0: unreadable */
         return tc__fail(TC_ETLS, "%s: the certificate is not valid yet", name);
-    if (X509_cmp_current_time(X509_get0_notAfter(leaf)) < 0)
+    if (X509_cmp_current_time(X509_get0_notAfter(leaf)) <= 0)
         return tc__fail(TC_ETLS, "%s: the certificate has expired", name);
     return 0;
 }
@@ -84,6 +84,7 @@ int tc__tls_check_certificate(const tc_tls_certificate_t *certificate) {
 static int copy_one(tc__arena_t *arena, tc_tls_certificate_t *certificate) {
     TC_TRY(tc__tls_copy_text(arena, &certificate->cert_file));
     TC_TRY(tc__tls_copy_text(arena, &certificate->key_file));
+    TC_TRY(tc__tls_copy_text(arena, &certificate->ocsp_file));
     TC_TRY(tc__tls_copy_bytes(arena, &certificate->cert));
     return tc__tls_copy_bytes(arena, &certificate->key);
 }

@@ -52,8 +52,7 @@ bool tc__tls_host_normal(char *out, tc_bytes_t host) {
     }
 }
 
-/* "*.example.com", too. */
-static bool pattern_normal(char *out, tc_bytes_t pattern) {
+bool tc__tls_pattern_normal(char *out, tc_bytes_t pattern) {
     if (!tc__bytes_starts_with(pattern, tc_str("*.")))
         return tc__tls_host_normal(out, pattern);
     if (pattern.len > MAX_HOST || !tc__tls_host_normal(out + 2, tc_bytes(pattern.data + 2, pattern.len - 2)))
@@ -79,7 +78,7 @@ int tc__tls_names_told(char **out, const char *hosts) {
     char name[TC__TLS_HOST_SIZE];
     tc_bytes_t word;
     for (const char *rest = hosts; tc__next_word(&rest, &word);) {
-        if (!pattern_normal(name, word))
+        if (!tc__tls_pattern_normal(name, word))
             return tc__fail(TC_EINVAL, "\"%.*s\" is no host name (\"*.\" may stand before one)",
                             word.len > 64 ? 64 : (int)word.len, word.data);
         TC_TRY(append(out, name));
@@ -95,7 +94,7 @@ int tc__tls_names_of(char **out, const X509 *leaf) {
         int type;
         const ASN1_STRING *value = GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(all, i), &type);
         if (type == GEN_DNS &&
-            pattern_normal(name, tc_bytes(ASN1_STRING_get0_data(value), (size_t)ASN1_STRING_length(value))))
+            tc__tls_pattern_normal(name, tc_bytes(ASN1_STRING_get0_data(value), (size_t)ASN1_STRING_length(value))))
             err = append(out, name);
     }
     GENERAL_NAMES_free(all);

@@ -269,20 +269,26 @@ static int share_demands(SSL_CTX *ctx, const tc__tls_site_t *base, unsigned char
 
 /* ---- Sites ---- */
 
-static int use_certificate(SSL_CTX *ctx, const tc_tls_certificate_t *certificate, bool check_dates) {
+static int not_used(const tc_tls_certificate_t *certificate) {
     const char *name = certificate->cert_file ? certificate->cert_file : "the certificate";
-    tc__tls_loaded_t loaded;
-    TC_TRY(tc__tls_load(&loaded, certificate, check_dates));
-    X509 *leaf = sk_X509_shift(loaded.certificates);
-    int done = SSL_CTX_use_cert_and_key(ctx, leaf, loaded.key, loaded.certificates, 0);
-    X509_free(leaf);
-    tc__tls_loaded_deinit(&loaded);
-    if (done == 1)
-        return 0;
     if (ERR_GET_REASON(ERR_peek_error()) != SSL_R_NOT_REPLACING_CERTIFICATE)
         return tc__tls_take_error(name);
     ERR_clear_error();
     return tc__fail(TC_EINVAL, "%s: its key is of the same kind as that of the one before", name);
+}
+
+static int use_certificate(SSL_CTX *ctx, const tc_tls_certificate_t *certificate, bool check_dates) {
+    tc__tls_loaded_t loaded;
+    TC_TRY(tc__tls_load(&loaded, certificate, check_dates));
+    X509 *leaf = sk_X509_shift(loaded.certificates);
+    int err = 0;
+    if (SSL_CTX_use_cert_and_key(ctx, leaf, loaded.key, loaded.certificates, 0) != 1)
+        err = not_used(certificate);
+    if (err == 0 && certificate->ocsp_file)
+        err = tc__tls_staple(ctx, certificate->ocsp_file, leaf);
+    X509_free(leaf);
+    tc__tls_loaded_deinit(&loaded);
+    return err;
 }
 
 static int use_certificates(tc__tls_site_t *site, const tc_tls_context_t *tls, const tc__tls_source_t *source) {

@@ -109,6 +109,9 @@ enum { TC__TLS_HOST_SIZE = 256 };
  * none. */
 bool tc__tls_host_normal(char *out, tc_bytes_t host);
 
+/* The same with "*." before it, or without. */
+bool tc__tls_pattern_normal(char *out, tc_bytes_t pattern);
+
 /* Names for a site: a list that the program gave, or those of a certificate; to be freed. NULL if it has none. */
 int tc__tls_names_told(char **out, const char *hosts);
 int tc__tls_names_of(char **out, const X509 *leaf);
@@ -143,6 +146,12 @@ int tc__tls_tickets_init(tc__tls_tickets_t *tickets, uint64_t lifetime_ms);
 void tc__tls_tickets_deinit(tc__tls_tickets_t *tickets); /* one that is all zero is fine */
 void tc__tls_set_ticket_callback(SSL_CTX *ctx);
 
+/* ---- tls_context_staple.c: OCSP responses ---- */
+
+/* Read one that is about the certificate `leaf` of `ctx`. */
+int tc__tls_staple(SSL_CTX *ctx, const char *file, X509 *leaf);
+void tc__tls_set_staple_callback(SSL_CTX *ctx);
+
 /* ---- tls_context.c ---- */
 
 struct tc_tls_context {
@@ -172,6 +181,9 @@ typedef struct {
     uint64_t name_hash;       /* of that */
     tc_bytes_t default_alpn;  /* for a context that says nothing of it */
 } tc__tls_connection_t;
+
+/* OpenSSL's number for data of ours in each object of a class, made with the first use; negative: no memory. */
+int tc__tls_ex_index(atomic_int *known, int class_index, CRYPTO_EX_free *free_fn);
 
 tc__tls_connection_t *tc__tls_connection(const SSL *ssl);
 
