@@ -70,7 +70,7 @@ static int build(tc_tls_context_t *tls, tc__tls_sites_t **out) {
     size_t count = 0;
     for (const tc__tls_source_t *source = &tls->first; source; source = source->next)
         count++;
-    tc__tls_sites_t *sites;
+    tc__tls_sites_t *sites = NULL;
     TC_TRY(tc__tls_sites_new(&sites, NULL, count));
     int err = 0;
     for (const tc__tls_source_t *source = &tls->first; source && err == 0; source = source->next) {
@@ -89,7 +89,7 @@ static int build(tc_tls_context_t *tls, tc__tls_sites_t **out) {
 
 static int new_context(tc_tls_context_t **out, const tc_tls_options_t *options, tc__tls_role_t role) {
     TC_TRY(tc__tls_check_options(options, role));
-    tc_tls_context_t *tls;
+    tc_tls_context_t *tls = NULL;
     TC_TRY(alloc_context(&tls, role));
     int err = take_options(tls, options);
     if (err == 0 && role == TC__TLS_SERVER)
@@ -140,7 +140,7 @@ static int adopt(tc_tls_context_t *tls, SSL_CTX *ssl_ctx) {
 int tc_tls_context_adopt(tc_tls_context_t **out, SSL_CTX *ssl_ctx) {
     if (!out || !ssl_ctx)
         return tc__misuse(TC_EINVAL, "tc_tls_context_adopt: %s is NULL", out ? "ssl_ctx" : "out");
-    tc_tls_context_t *tls;
+    tc_tls_context_t *tls = NULL;
     TC_TRY(alloc_context(&tls, TC__TLS_ADOPTED));
     int err = adopt(tls, ssl_ctx);
     if (err == 0)
@@ -190,7 +190,7 @@ static void put_sites(tc_tls_context_t *tls, tc__tls_sites_t *sites) {
 int tc_tls_context_reload(tc_tls_context_t *tls) {
     if (!tls || tls->role == TC__TLS_ADOPTED)
         return tc__misuse(TC_EINVAL, "tc_tls_context_reload: %s", tls ? "an adopted SSL_CTX is the program's" : "NULL");
-    tc__tls_sites_t *sites;
+    tc__tls_sites_t *sites = NULL;
     uv_mutex_lock(&tls->change_lock);
     int err = build(tls, &sites);
     if (err == 0)
@@ -201,7 +201,7 @@ int tc_tls_context_reload(tc_tls_context_t *tls) {
 
 /* The same sites and one more. */
 static int build_with(tc_tls_context_t *tls, const tc__tls_source_t *source, tc__tls_sites_t **out) {
-    tc__tls_sites_t *sites;
+    tc__tls_sites_t *sites = NULL;
     tc__tls_site_t *site = NULL;
     TC_TRY(tc__tls_sites_new(&sites, tls->now, 1));
     int err = tc__tls_site_new(&site, tls, source, sites->sites[0]);
@@ -232,8 +232,8 @@ static int copy_source(tc_tls_context_t *tls, tc__tls_source_t **out, const char
 }
 
 static int add(tc_tls_context_t *tls, const char *hosts, const tc_tls_certificate_t *certificate) {
-    tc__tls_source_t *source, *last = &tls->first;
-    tc__tls_sites_t *sites;
+    tc__tls_source_t *source = NULL, *last = &tls->first;
+    tc__tls_sites_t *sites = NULL;
     while (last->next)
         last = last->next;
     TC_TRY(copy_source(tls, &source, hosts, certificate));
