@@ -198,8 +198,9 @@ TC_EXTERN tc_future_t *tc_iostream_wait_for_handshake_future(tc_iostream_t *stre
  * A read's result is a copy of the bytes: see tc_iostream_bytes. Freed with the future unless it was taken.
  *
  * To cancel a read's future, or to drop it while it pends (as tc_with_timeout does when the time is up), withdraws the
- * read at once: another may begin, and finds every byte that has come. A write is not withdrawn: whatever becomes of
- * its future, the bytes go out.
+ * read at once: another may begin, and finds every byte that has come. So it is with a read that is done, if its future
+ * is dropped before anybody has looked at it (as by a tc_gather that is cancelled); only what was read into memory of
+ * yours is lost then. A write is not withdrawn: whatever becomes of its future, the bytes go out.
  */
 TC_EXTERN tc_future_t *tc_iostream_read_until_future(tc_iostream_t *stream, tc_bytes_t delimiter, size_t max_bytes);
 TC_EXTERN tc_future_t *tc_iostream_read_bytes_future(tc_iostream_t *stream, size_t len, bool partial);

@@ -12,7 +12,8 @@
  *   its future cancelled, or dropped --> withdraw: as if it had never been asked for
  *
  * An operation does not hold its future, so that whoever has the last reference can end it. Until the future is done,
- * no byte leaves the stream: what the operation has gathered is for the next one.
+ * no byte leaves the stream: what the operation has gathered is for the next one. And if it is done, but goes before
+ * anybody has received it, its bytes come back, unless a later read was served.
  */
 #include "net/iostream_struct_internal.h"
 
@@ -60,6 +61,14 @@ static int end_of(const tc_iostream_t *stream) {
     return tc__fail(TC_ETLS, "the connection ended without TLS's close_notify: perhaps something is missing");
 }
 
+typedef struct {
+    tc_future_t future;
+    tc_iostream_t *stream; /* alive while the read is under way; then referenced until the future was received */
+    uint64_t served;       /* reads of the stream, with this one */
+} reading_t;
+
+static void on_granted(tc_future_t *future, bool received);
+
 static void rest(tc_iostream_t *stream) {
     stream->paused = !stream->ahead && !tc__read_pending(stream);
 }
@@ -72,6 +81,7 @@ static void complete(tc_iostream_t *stream, int err, tc_bytes_t data) {
     ops->kind = TC__READ_NONE;
     ops->read_future = NULL;
     ops->result = NULL;
+    ops->served++;
     rest(stream);
     if (!future) {
         ops->read_cb(stream, err, data, ops->read_data);
@@ -80,6 +90,9 @@ static void complete(tc_iostream_t *stream, int err, tc_bytes_t data) {
         tc_future_set_error(future, err, NULL);
     } else {
         result->len = data.len;
+        tc_iostream_ref(stream);
+        tc__container_of(future, reading_t, future)->served = ops->served;
+        future->granted = on_granted;
         tc_future_set_result(future, result, tc_iostream_bytes_free);
     }
 }
@@ -418,11 +431,6 @@ bool tc_iostream_reading(const tc_iostream_t *stream) {
 
 /* ---- Futures ---- */
 
-typedef struct {
-    tc_future_t future;
-    tc_iostream_t *stream; /* alive while the read is under way */
-} reading_t;
-
 /* What was filled of the caller's memory goes back to the buffer, which is empty then. */
 static void withdraw(tc_iostream_t *stream) {
     tc__stream_ops_t *ops = stream->ops;
@@ -436,6 +444,27 @@ static void withdraw(tc_iostream_t *stream) {
     rest(stream);
     if (err < 0)
         tc__iostream_doom(stream, err);
+}
+
+/* Memory of the caller's may be gone by now: what was read into it is lost. */
+static void give_back(tc_iostream_t *stream, const result_t *result) {
+    tc__stream_ops_t *ops = stream->ops;
+    if (stream->released || result->data != result->copy || (ops->kind == TC__READ_INTO && ops->filled > 0))
+        return;
+    int err = tc__buffer_prepend(&stream->in, result->data, result->len);
+    ops->scanned = 0;
+    if (err < 0)
+        tc__iostream_doom(stream, err);
+    else if (tc__read_pending(stream))
+        tc__iostream_soon(stream);
+}
+
+static void on_granted(tc_future_t *future, bool received) {
+    const reading_t *reading = tc__container_of(future, reading_t, future);
+    tc_iostream_t *stream = reading->stream;
+    if (!received && stream->ops->served == reading->served)
+        give_back(stream, future->result);
+    tc_iostream_unref(stream);
 }
 
 static void on_settled(tc_future_t *future) {

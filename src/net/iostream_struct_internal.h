@@ -93,6 +93,7 @@ typedef struct tc__stream_ops {
     void *read_data;
     tc_future_t *read_future;       /* instead of read_cb; not referenced: it withdraws the read when it goes */
     void *result;                   /* that the future will have; NULL: not made yet */
+    uint64_t served;                /* how many reads were */
     tc__chunk_t *done, **done_tail; /* marks that are to be told */
     tc__stream_end_t peer, local;
     char delimiter[255];

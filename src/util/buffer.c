@@ -85,6 +85,23 @@ int tc__buffer_append(tc__buffer_t *buffer, const void *data, size_t len) {
     return 0;
 }
 
+int tc__buffer_prepend(tc__buffer_t *buffer, const void *data, size_t len) {
+    uint32_t used = buffer->end - buffer->start;
+    if (len == 0)
+        return 0;
+    if (len > buffer->limit - used)
+        return TC_ETOOBIG;
+    if (len <= buffer->start) {
+        buffer->start -= (uint32_t)len;
+    } else {
+        TC_TRY(tc__buffer_reserve(buffer, len));
+        memmove(buffer->data + buffer->start + len, buffer->data + buffer->start, used);
+        buffer->end += (uint32_t)len;
+    }
+    memcpy(buffer->data + buffer->start, data, len);
+    return 0;
+}
+
 void tc__buffer_consume(tc__buffer_t *buffer, size_t len) {
     assert(len <= tc__buffer_len(buffer));
     buffer->start += (uint32_t)len;

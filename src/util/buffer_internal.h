@@ -29,6 +29,9 @@ static inline tc_bytes_t tc__buffer_bytes(const tc__buffer_t *buffer) {
 /* 0; TC_ETOOBIG beyond the limit, TC_ENOMEM: then nothing was appended. `data` must not lie in the buffer. */
 int tc__buffer_append(tc__buffer_t *buffer, const void *data, size_t len);
 
+/* The same in front of what is in it: for bytes that were taken off and come back. */
+int tc__buffer_prepend(tc__buffer_t *buffer, const void *data, size_t len);
+
 /* Room for `len` more bytes, contiguous, at data + end; the caller then adds to `end`. The same errors. */
 int tc__buffer_reserve(tc__buffer_t *buffer, size_t len);
 

@@ -229,6 +229,49 @@ static void a_read_that_is_done_is_not_taken_back(void **state) {
     assert_brings(next, "two\n");
 }
 
+static void a_read_that_is_done_and_that_nobody_has_seen_gives_its_bytes_back(void **state) {
+    (void)state;
+    for (int kind = 0; kind < READS; kind++) {
+        if (kind == READ_INTO || kind == READ_UNTIL_CLOSE)
+            continue;
+        tc_future_t *read = start_read(kind);
+        say("abc\nnext\n");
+        until(!tc_iostream_reading(us));
+        tc_future_unref(read);
+        assert_brings(read_line(), "abc\n");
+        assert_brings(read_line(), "next\n");
+    }
+    say("one\ntwo\n");
+    assert_brings(tc_iostream_read_bytes_future(us, 1, false), "o"); /* the rest is in the buffer */
+    tc_future_t *gathered[] = { read_line(), tc_future_new(loop) }, *waiting;
+    tc_future_t *both = tc_gather(gathered, 2);
+    until(!tc_iostream_reading(us));
+    settle();
+    waiting = read_line(); /* for the second line, while the first is with the gathering */
+    tc_future_unref(both);
+    assert_brings(waiting, "ne\n");
+    assert_brings(read_line(), "two\n");
+}
+
+static void bytes_do_not_come_back_behind_those_of_a_later_read(void **state) {
+    (void)state;
+    say("one\ntwo\nthree\n");
+    tc_future_t *first = read_line();
+    until(!tc_iostream_reading(us));
+    assert_brings(read_line(), "two\n");
+    tc_future_unref(first);
+    assert_brings(read_line(), "three\n");
+    tc_future_t *last = read_line(), *late;
+    say("last\n");
+    until(!tc_iostream_reading(us));
+    tc_iostream_close(us);
+    settle();
+    tc_future_unref(last); /* after the stream */
+    us = NULL;
+    late = tc_iostream_read_until_close_future(them);
+    assert_brings(late, "");
+}
+
 static void who_keeps_a_reference_reads_on_when_the_time_is_up(void **state) {
     (void)state;
     tc_future_t *read = read_line();
@@ -440,6 +483,8 @@ int main(void) {
         T(a_read_given_up_half_way_leaves_the_bytes_to_the_next),
         T(a_read_that_the_buffer_satisfies_can_be_given_up_until_the_loop_turns),
         T(a_read_that_is_done_is_not_taken_back),
+        T(a_read_that_is_done_and_that_nobody_has_seen_gives_its_bytes_back),
+        T(bytes_do_not_come_back_behind_those_of_a_later_read),
         T(who_keeps_a_reference_reads_on_when_the_time_is_up),
         T(a_read_is_given_up_with_those_that_it_was_gathered_with),
         T(nothing_is_read_for_a_read_that_was_given_up),

@@ -118,6 +118,27 @@ static void reserved_room_is_contiguous_and_filled_by_the_caller(void **state) {
     tc__buffer_deinit(&buffer);
 }
 
+static void what_was_taken_off_can_come_back_in_front(void **state) {
+    (void)state;
+    tc__buffer_t buffer;
+    tc__buffer_init(&buffer, 300);
+    assert_int_equal(tc__buffer_prepend(&buffer, "", 0), 0);
+    assert_int_equal(tc__buffer_prepend(&buffer, "def", 3), 0); /* into an empty one */
+    assert_int_equal(tc__buffer_prepend(&buffer, "abc", 3), 0); /* which has no room in front */
+    assert_int_equal(tc__buffer_append(&buffer, "ghi", 3), 0);
+    tc__buffer_consume(&buffer, 4);
+    assert_int_equal(tc__buffer_prepend(&buffer, "CD", 2), 0); /* and one that has */
+    assert_int_equal(tc__buffer_prepend(&buffer, "-AB", 3), 0);
+    assert_int_equal(tc__buffer_len(&buffer), 10);
+    assert_memory_equal(tc__buffer_bytes(&buffer).data, "-ABCDefghi", 10);
+    char zeros[300] = { 0 };
+    assert_int_equal(tc__buffer_prepend(&buffer, zeros, 291), TC_ETOOBIG);
+    assert_int_equal(tc__buffer_prepend(&buffer, zeros, 290), 0);
+    assert_int_equal(tc__buffer_len(&buffer), 300);
+    assert_memory_equal(tc__buffer_bytes(&buffer).data + 290, "-ABCDefghi", 10);
+    tc__buffer_deinit(&buffer);
+}
+
 static void it_is_a_queue_at_every_size_and_step(void **state) {
     (void)state;
     for (size_t limit = 1; limit < 700; limit = limit * 2 + 1) {
@@ -214,6 +235,7 @@ int main(void) {
         cmocka_unit_test(a_limit_of_zero_holds_nothing),
         cmocka_unit_test(a_larger_limit_is_cut_to_what_fits),
         cmocka_unit_test(reserved_room_is_contiguous_and_filled_by_the_caller),
+        cmocka_unit_test(what_was_taken_off_can_come_back_in_front),
         cmocka_unit_test(it_is_a_queue_at_every_size_and_step),
         cmocka_unit_test(a_nearly_full_buffer_does_not_move_with_each_byte),
         cmocka_unit_test(memory_is_doubled),
