@@ -106,7 +106,7 @@ static void parse_urlencoded(tc_request_t *req) {
 int tc__request_content_type(tc_request_t *req, tc_bytes_t *out) {
     const tc__headers_t *headers = &req->in->headers;
     const tc__header_t *field = tc__headers_first(headers, TC__HEADER_CONTENT_TYPE);
-    *out = field ? tc_bytes(field->value, field->value_len) : tc_bytes(NULL, 0);
+    *out = field ? tc_bytes(field->value, field->value_len) : tc_bytes("", 0);
     if (!tc__headers_repeated(headers, TC__HEADER_CONTENT_TYPE))
         return 0;
     return tc__fail(TC_EPROTO, "more than one Content-Type");

@@ -157,7 +157,7 @@ void tc__request_abort(tc_request_t *req);
 void tc__request_refuse_input(tc_request_t *req, int err, const char *what);
 
 /* ---- request_form.c ---- */
-/* How the body is to be read; without data: nobody says. TC_EPROTO, in words: several say it (RFC 9110 section 5.3),
+/* How the body is to be read; "": nobody says. TC_EPROTO, in words: several say it (RFC 9110 section 5.3),
  * and whoever stood before us may have believed another one. */
 int tc__request_content_type(tc_request_t *req, tc_bytes_t *out);
 /* Fill body_args and files, once the body is complete. */

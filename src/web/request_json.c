@@ -59,7 +59,7 @@ static void *counted_realloc(void *ctx, void *data, size_t old_size, size_t size
 
 /* "application/json" or "application/…+json", whatever the parameters. */
 static bool is_json(tc_bytes_t type) {
-    const char *end = type.len > 0 ? memchr(type.data, ';', type.len) : NULL;
+    const char *end = memchr(type.data, ';', type.len);
     type = tc__bytes_trim(tc_bytes(type.data, end ? (size_t)(end - type.data) : type.len));
     if (tc__bytes_equal_nocase(type, tc_str("application/json")))
         return true;
