@@ -36,6 +36,7 @@ typedef struct tc_request tc_request_t;               /* one exchange: the reque
 typedef struct tc_deferred tc_deferred_t;             /* counted token for a request whose outcome comes later */
 typedef struct tc_http_file tc_http_file_t;           /* a file that came with a form */
 typedef struct tc_cookie_options tc_cookie_options_t; /* see tc_set_cookie */
+typedef struct tc_cors_options tc_cors_options_t;     /* see tornadoc/auth.h */
 typedef struct tc_signing_key tc_signing_key_t;       /* see tc_create_signed_value */
 typedef struct yyjson_val yyjson_val;                 /* JSON trees: #include <yyjson.h> to use them */
 typedef struct yyjson_mut_doc yyjson_mut_doc;
@@ -121,6 +122,8 @@ typedef struct {
     void (*on_going_away)(tc_request_t *req);
     /** Who asks: what tc_current_user returns. Called when that is first asked for, and once. */
     void *(*get_current_user)(tc_request_t *req);
+    /** Which pages of other origins may read the answers: tornadoc/auth.h. Copied; NULL: none. */
+    const tc_cors_options_t *cors;
     uintptr_t reserved[4]; /**< must be zero: checked, TC_EINVAL */
 } tc_request_handler_t;
 
@@ -164,6 +167,13 @@ typedef struct {
     const char *xsrf_cookie_name; /**< default "_xsrf"; over https better "__Host-xsrf". Copied */
     /** Default: until the browser closes, or 30 days if there is a user; TC_SAMESITE_LAX. Copied */
     const tc_cookie_options_t *xsrf_cookie_options;
+    const char *session_cookie_name; /**< of tc_session_set; default "session". Copied */
+    /** Default: 30 days, TC_SAMESITE_LAX, and no script sees it. Copied */
+    const tc_cookie_options_t *session_cookie_options;
+    bool request_ids;       /**< answers have X-Request-Id, and lines of the log begin with it: tc_request_id */
+    bool trust_request_ids; /**< take the one that comes with a request: a proxy sets it, and no client can */
+    /** Strict-Transport-Security of all answers over https, "max-age=63072000; includeSubDomains"; default none */
+    const char *strict_transport_security;
     uintptr_t reserved[2]; /**< must be zero */
 } tc_application_options_t;
 
@@ -358,6 +368,9 @@ TC_EXTERN tc_ioloop_t *tc_loop(const tc_request_t *req);
 TC_EXTERN bool tc_closed(const tc_request_t *req);              /**< the client is gone */
 TC_EXTERN bool tc_going_away(const tc_request_t *req);          /**< its server drains */
 TC_EXTERN uint64_t tc_request_time_ms(const tc_request_t *req); /**< since its headers were in */
+/** What tells this request from others, in logs: 32 hex digits, or what came with it and is trusted: at most 128
+ * letters, digits, and any of "-_.:=+/@". Made when first asked for; "": out of memory. */
+TC_EXTERN const char *tc_request_id(tc_request_t *req);
 TC_EXTERN tc_application_t *tc_request_application(const tc_request_t *req);
 
 /* Memory of the request; NULL: out of memory. */

@@ -73,6 +73,7 @@ static bool find_sink(tc_log_level_t level, const tc_request_t *req, tc__log_sin
         return false;
     out->level = tc_log_level();
     out->cb = read_sink(&out->user_data);
+    out->prefix = NULL;
     if (choose)
         choose(req, out);
     return level >= out->level && out->cb;
@@ -156,10 +157,13 @@ static void mark_cut(char *text, size_t size) {
     memcpy(text + len, "...", 4);
 }
 
-TC_PRINTF(1, 0) static tc_bytes_t format(const char *fmt, va_list args, char out[FORMATTED_SIZE]) {
-    int len = vsnprintf(out, FORMATTED_SIZE, fmt, args);
+TC_PRINTF(2, 0)
+static tc_bytes_t format(const char *prefix, const char *fmt, va_list args, char out[FORMATTED_SIZE]) {
+    int prefix_len = prefix && *prefix ? snprintf(out, FORMATTED_SIZE / 2, "[%s] ", prefix) : 0;
+    int len = vsnprintf(out + prefix_len, FORMATTED_SIZE - (size_t)prefix_len, fmt, args);
     if (len < 0)
         return tc_str("(a message that could not be formatted)");
+    len += prefix_len;
     if (len >= FORMATTED_SIZE) {
         mark_cut(out, FORMATTED_SIZE);
         return tc_str(out);
@@ -174,7 +178,7 @@ TC_PRINTF(3, 0)
 static void write_record(tc_log_record_t record, const tc__log_sink_t *to, const char *fmt, va_list args) {
     char formatted[FORMATTED_SIZE], escaped[ESCAPED_SIZE];
     int saved_errno = errno;
-    tc_bytes_t text = format(fmt, args, formatted);
+    tc_bytes_t text = format(to->prefix, fmt, args, formatted);
     if (tc__log_escape(escaped, sizeof(escaped) - 3, text) >= sizeof(escaped) - 3)
         mark_cut(escaped, sizeof(escaped));
     record.message = escaped;

@@ -46,6 +46,7 @@ typedef struct {
     tc_log_level_t level;
     tc_log_cb cb; /* NULL: nowhere */
     void *user_data;
+    const char *prefix; /* before each message, in brackets; NULL: none */
 } tc__log_sink_t;
 
 /* What is about a request goes where its application wants it: `choose` changes the process's *sink to that. It is

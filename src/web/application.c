@@ -94,6 +94,7 @@ static void inherit(tc_request_handler_t *handler, const tc_request_handler_t *b
     INHERIT(part_received);
     INHERIT(part_end);
     INHERIT(get_current_user);
+    INHERIT(cors);
 }
 
 /* May a request change anything? */
@@ -166,11 +167,15 @@ static void list_methods(tc__endpoint_t *endpoint) {
     strcat(endpoint->allow, "OPTIONS");
 }
 
+static bool is_marked(const tc_application_t *app, const tc_request_handler_t *handler) {
+    return handler->cors || app->security.request_ids || app->security.transport_security;
+}
+
 static bool is_plain(const tc__endpoint_t *endpoint) {
     const tc_request_handler_t *h = &endpoint->handler;
-    return !endpoint->admit[0] && !endpoint->prepare[0] && !h->initialize && !h->set_default_headers &&
-           !(h->flags & TC_DECOMPRESS) && h->body == TC_BODY_BUFFER && h->max_body_size == 0 &&
-           (h->timeout_ms == 0 || h->timeout_ms == TC_FOREVER);
+    return !endpoint->marked && !endpoint->admit[0] && !endpoint->prepare[0] && !h->initialize &&
+           !h->set_default_headers && !(h->flags & TC_DECOMPRESS) && h->body == TC_BODY_BUFFER &&
+           h->max_body_size == 0 && (h->timeout_ms == 0 || h->timeout_ms == TC_FOREVER);
 }
 
 /* ---- Endpoints ---- */
@@ -225,8 +230,11 @@ static int new_endpoint(tc__endpoint_t **out, const tc_router_t *router, const c
         inherit(&endpoint->handler, &router->bases[i]);
     chain(endpoint, router, handler);
     list_methods(endpoint);
+    endpoint->marked = is_marked(router->app, &endpoint->handler);
     endpoint->plain = is_plain(endpoint);
     int err = check_endpoint(pattern, endpoint, handler);
+    if (err == 0 && handler->cors)
+        err = tc__security_copy_cors(&router->app->security, &endpoint->handler.cors);
     if (err == 0 && handler->name && !(endpoint->name = tc__strndup(handler->name, strlen(handler->name))))
         err = tc__fail(TC_ENOMEM, "%s: out of memory", pattern);
     if (err < 0) {
@@ -352,8 +360,14 @@ static int new_group(tc_router_t **out, tc_router_t *parent, tc__host_rule_t *ho
         return tc__fail(TC_ENOMEM, "%s: out of memory", prefix);
     memcpy(router->bases, parent->bases, sizeof router->bases);
     router->base_count = parent->base_count;
-    if (base)
-        router->bases[router->base_count++] = *base;
+    if (base) {
+        router->bases[router->base_count] = *base;
+        int err = tc__security_copy_cors(&parent->app->security, &router->bases[router->base_count++].cors);
+        if (err < 0) {
+            free_router(router);
+            return err;
+        }
+    }
     router->next = parent->app->routers;
     parent->app->routers = router;
     *out = router;
@@ -444,8 +458,8 @@ static int apply_options(tc_application_t *app, const tc_application_options_t *
     if (!options->base)
         return 0;
     TC_TRY(check_handler("tc_application_options_t: base", options->base));
-    root->bases[root->base_count++] = *options->base;
-    return 0;
+    root->bases[root->base_count] = *options->base;
+    return tc__security_copy_cors(&app->security, &root->bases[root->base_count++].cors);
 }
 
 static int init_holders(tc_application_t *app) {
@@ -453,7 +467,8 @@ static int init_holders(tc_application_t *app) {
     return tc__holders_init(&app->spooled, (uint64_t)10 << 30, 507, "in files");
 }
 
-static tc__endpoint_t *make_not_found(const tc_router_t *root) {
+static tc__endpoint_t *make_not_found(const tc_application_t *app) {
+    const tc_router_t *root = app->routers;
     tc__endpoint_t *endpoint = tc__calloc(1, sizeof *endpoint);
     if (!endpoint)
         return NULL;
@@ -463,8 +478,10 @@ static tc__endpoint_t *make_not_found(const tc_router_t *root) {
         endpoint->handler.set_default_headers = base->set_default_headers;
         endpoint->handler.data_size = base->data_size;
         endpoint->handler.get_current_user = base->get_current_user;
+        endpoint->handler.cors = base->cors;
         endpoint->on_finish[0] = base->on_finish;
     }
+    endpoint->marked = is_marked(app, &endpoint->handler);
     return endpoint;
 }
 
@@ -477,7 +494,7 @@ tc_application_t *tc_application_new(const tc_application_options_t *options) {
     if (init_holders(app) == 0 && tc__routes_new(&app->routes) == 0)
         keep_error(app, apply_options(app, options));
     if (app->routers)
-        app->not_found = make_not_found(app->routers);
+        app->not_found = make_not_found(app);
     if (!app->not_found) {
         tc_application_free(app);
         return NULL;

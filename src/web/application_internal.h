@@ -27,6 +27,7 @@ typedef struct tc__endpoint {
     void (*on_finish[TC__MAX_GROUPS + 1])(tc_request_t *req, int err); /* the handler's first */
     void *arg;
     char *name;
+    bool marked;    /* its answers have fields of the library's: own_headers.c */
     bool plain;     /* a buffered body and a method, and nothing else to call or to check */
     char allow[72]; /* of the Allow field: "GET, HEAD, OPTIONS" */
 } tc__endpoint_t;

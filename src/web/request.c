@@ -31,6 +31,7 @@ static tc_log_level_t level_of_status(int status) {
 
 void tc__request_choose_log(const tc_request_t *req, tc__log_sink_t *sink) {
     tc__application_choose_log(req->app, sink);
+    sink->prefix = req->id;
 }
 
 /* As Tornado writes it: "200 GET /path?query (127.0.0.1) 0.35ms". */
@@ -219,6 +220,8 @@ static int begin(tc_request_t *req) {
     if (req->endpoint->allow[0] == '\0') /* no route, and no default handler either */
         return 404;
     TC_TRY(decode_path_args(req));
+    if (handler->cors && tc__request_is_preflight(req))
+        return tc__request_answer_preflight(req);
     if (!tc__endpoint_method(req->endpoint, req->in->method_id))
         return method_not_allowed(req);
     start_timeout(req);

@@ -148,10 +148,10 @@ typedef struct {
     bool secure;
 } set_cookie_t;
 
-static char *put_max_age(char *at, int64_t max_age, int64_t now) {
+static char *put_expires(char *at, int64_t max_age, int64_t now) {
     char date[TC__DATE_LEN + 1];
     tc__date_format(date, max_age == 0 ? 0 : now + max_age);
-    return at + sprintf(at, "; Expires=%s; Max-Age=%" PRId64, date, max_age);
+    return put(put(at, "; Expires="), date);
 }
 
 static char *put_attributes(char *at, const set_cookie_t *cookie, int64_t now) {
@@ -160,9 +160,11 @@ static char *put_attributes(char *at, const set_cookie_t *cookie, int64_t now) {
     if (options->domain)
         at = put(put(at, "; Domain="), options->domain);
     if (cookie->max_age >= 0)
-        at = put_max_age(at, cookie->max_age, now);
+        at = put_expires(at, cookie->max_age, now);
     if (options->httponly)
         at = put(at, "; HttpOnly");
+    if (cookie->max_age >= 0)
+        at += sprintf(at, "; Max-Age=%" PRId64, cookie->max_age);
     if (options->partitioned)
         at = put(at, "; Partitioned");
     at = put(put(at, "; Path="), options->path ? options->path : "/");

@@ -29,6 +29,14 @@ static int write_default_page(tc_request_t *req, int status) {
                      tc_xhtml_escape_alloc(req, message));
 }
 
+/* What a 401 must say, RFC 9110 section 15.5.2. */
+static void keep_challenges(tc_request_t *req, const tc__headers_t *old) {
+    const tc__header_t *field = NULL;
+    while ((field = tc__headers_find(old, tc_str("WWW-Authenticate"), field)))
+        tc__headers_append(&req->headers, tc__request_arena(req), tc_bytes(field->name, field->name_len),
+                           tc_bytes(field->value, field->value_len));
+}
+
 static void reset_answer(tc_request_t *req, int status) {
     const tc__header_t *allow = tc__headers_first(&req->headers, TC__HEADER_ALLOW);
     tc__header_t kept = allow ? *allow : (tc__header_t){ 0 };
@@ -47,6 +55,8 @@ static void reset_answer(tc_request_t *req, int status) {
     }
     if (tc__headers_has(&old, TC__HEADER_SET_COOKIE))
         tc__request_keep_cookies(req, &old);
+    if (status == 401)
+        keep_challenges(req, &old);
     if (allow && status == 405)
         tc__headers_append(&req->headers, tc__request_arena(req), tc_bytes(kept.name, kept.name_len),
                            tc_bytes(kept.value, kept.value_len));

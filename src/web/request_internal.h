@@ -14,6 +14,9 @@
  *     request_later.c   tc_then, tokens
  *     current_user.c    who asks
  *     xsrf.c            tokens against requests that others forge
+ *     session.c         what is kept in a signed cookie
+ *     basic_auth.c      names and passwords
+ *     own_headers.c     fields of all answers: request ids, CORS …
  *     request_json.c    JSON in and out
  *     request_coroutine.c  callbacks that await
  */
@@ -109,6 +112,8 @@ struct tc_request {
     void *user;
     bool user_known;
     struct tc__xsrf *xsrf; /* NULL: nobody asked for its token */
+    struct tc__session *session;
+    const char *id; /* NULL: nobody asked */
 
     /* later */
     tc__list_t node;             /* among the loop's requests that are held, so that its end ends them */
@@ -207,6 +212,12 @@ int tc__require_login(tc_request_t *req); /* the last of the admit chain, for TC
 /* ---- xsrf.c: the first of the chains, where the application has xsrf_cookies ---- */
 int tc__xsrf_admit(tc_request_t *req);
 int tc__xsrf_prepare(tc_request_t *req);
+
+/* ---- own_headers.c ---- */
+void tc__request_own_headers(tc_request_t *req); /* of an endpoint that is marked */
+bool tc__request_is_preflight(const tc_request_t *req);
+int tc__request_answer_preflight(tc_request_t *req);        /* an outcome */
+bool tc__request_origin_is_listed(const tc_request_t *req); /* by .cors, and by its name */
 
 /* ---- request_later.c ---- */
 /* Ask the producers of what is waited for to stop. */

@@ -128,6 +128,8 @@ void tc__request_drop_output(tc_request_t *req) {
 
 void tc__request_default_headers(tc_request_t *req) {
     req->default_type = true;
+    if (req->endpoint->marked)
+        tc__request_own_headers(req);
     if (req->endpoint->handler.set_default_headers) {
         int outcome = req->endpoint->handler.set_default_headers(req);
         if (req->kept_error == 0)

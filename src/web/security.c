@@ -8,6 +8,10 @@
 #include "web/security_internal.h"
 
 #include <string.h>
+#include <strings.h>
+
+#include <tornadoc/auth.h>
+#include <tornadoc/httputil.h>
 
 #include "util/error_internal.h"
 #include "web/request_internal.h"
@@ -88,12 +92,89 @@ static int init_xsrf(tc__security_t *security, const tc_application_options_t *o
     return options->xsrf_cookies ? copy_text(security, &security->xsrf_name, name) : 0;
 }
 
+static int init_session(tc__security_t *security, const tc_application_options_t *options) {
+    static const tc_cookie_options_t hidden = { .httponly = true, .samesite = TC_SAMESITE_LAX };
+    const char *name = options->session_cookie_name ? options->session_cookie_name : "session";
+    const tc_cookie_options_t *cookie = options->session_cookie_options ? options->session_cookie_options : &hidden;
+    TC_TRY(copy_cookie(security, &security->session_cookie, name, cookie));
+    return copy_text(security, &security->session_name, name);
+}
+
+/* ---- Other origins ---- */
+
+/* "https://example.com:8443" and no more: what browsers send. "null" is everybody's. */
+static int check_origin(const char *origin) {
+    tc_url_t url;
+    if (tc_url_parse(tc_str(origin), &url) == 0 && url.scheme.data && url.host.len > 0 && !url.userinfo.data &&
+        url.path.len == 0 && !url.query.data && !url.fragment.data)
+        return 0;
+    return tc__misuse(TC_EINVAL, ".cors: \"%.64s\" is no origin: https://example.com, without a path", origin);
+}
+
+static int check_cors(const tc_cors_options_t *cors) {
+    const char *const texts[] = { cors->methods, cors->headers, cors->expose_headers };
+    if (!cors->origins || !cors->origins[0])
+        return tc__misuse(TC_EINVAL, ".cors needs .origins");
+    if (!tc__all_zero(cors->reserved, sizeof cors->reserved))
+        return tc__misuse(TC_EINVAL, "tc_cors_options_t: `reserved` must be zero");
+    bool all = strcmp(cors->origins[0], "*") == 0;
+    if (all && (cors->credentials || cors->origins[1]))
+        return tc__misuse(TC_EINVAL, ".cors: \"*\" stands alone, and never with .credentials");
+    for (size_t i = 0; !all && cors->origins[i]; i++)
+        TC_TRY(check_origin(cors->origins[i]));
+    for (size_t i = 0; i < 3; i++)
+        if (texts[i] && !tc__is_field_value(tc_str(texts[i])))
+            return tc__misuse(TC_EINVAL, ".cors: a list of names holds a control byte");
+    return 0;
+}
+
+static int copy_origins(tc__security_t *security, tc_cors_options_t *cors) {
+    size_t count = 0;
+    while (cors->origins[count])
+        count++;
+    const char **origins = tc__arena_calloc(&security->texts, (count + 1) * sizeof *origins);
+    if (!origins)
+        return out_of_memory();
+    for (size_t i = 0; i < count; i++)
+        TC_TRY(copy_text(security, &origins[i], cors->origins[i]));
+    cors->origins = origins;
+    return 0;
+}
+
+int tc__security_copy_cors(tc__security_t *security, const tc_cors_options_t **cors) {
+    if (!*cors)
+        return 0;
+    TC_TRY(check_cors(*cors));
+    tc_cors_options_t *copy = tc__arena_alloc(&security->texts, sizeof *copy);
+    if (!copy)
+        return out_of_memory();
+    *copy = **cors;
+    TC_TRY(copy_origins(security, copy));
+    TC_TRY(copy_text(security, &copy->methods, copy->methods));
+    TC_TRY(copy_text(security, &copy->headers, copy->headers));
+    TC_TRY(copy_text(security, &copy->expose_headers, copy->expose_headers));
+    *cors = copy;
+    return 0;
+}
+
 /* ---- All of it ---- */
+
+static int init_answers(tc__security_t *security, const tc_application_options_t *options) {
+    const char *transport = options->strict_transport_security;
+    security->request_ids = options->request_ids;
+    security->trust_request_ids = options->trust_request_ids;
+    if (transport && (!tc__is_field_value(tc_str(transport)) || strncasecmp(transport, "max-age=", 8) != 0))
+        return tc__misuse(TC_EINVAL, "strict_transport_security: \"max-age=63072000\" or the like, not \"%.64s\"",
+                          transport);
+    return copy_text(security, &security->transport_security, transport);
+}
 
 int tc__security_init(tc__security_t *security, const tc_application_options_t *options) {
     tc__arena_init(&security->texts, NULL);
     TC_TRY(init_keys(security, options));
     TC_TRY(init_xsrf(security, options));
+    TC_TRY(init_session(security, options));
+    TC_TRY(init_answers(security, options));
     return copy_text(security, &security->login_url, options->login_url);
 }
 

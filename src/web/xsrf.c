@@ -184,7 +184,7 @@ static int check_head(tc_request_t *req, tc__xsrf_t **xsrf) {
         return TC_ENOMEM;
     if (req->kept_error != 0)
         return req->kept_error;
-    if (tc__is_cross_site(req->in))
+    if (tc__is_cross_site(req->in) && !tc__request_origin_is_listed(req))
         return tc_http_errorf(req, 403, "the request comes from a page of another site (%s)",
                               tc_header(req, "Origin") ? tc_header(req, "Origin") : "no Origin");
     return (*xsrf)->known ? 0 : tc_http_error(req, 403, "the XSRF cookie is missing, or holds no token");
