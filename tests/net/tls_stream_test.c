@@ -6,6 +6,8 @@
 
 #include <openssl/err.h>
 
+#include <tornadoc/tcpclient.h>
+
 #include "net/tls_transport_internal.h"
 #include "support/certificates.h"
 #include "util/util_test.h"
@@ -688,6 +690,262 @@ static void a_wait_for_the_handshake_can_be_cancelled(void **state) {
     close_pair();
 }
 
+/* ---- Fairness, and peers that keep us busy ---- */
+
+static void an_end_is_noticed_while_nobody_reads(void **state) {
+    (void)state;
+    for (transport_t transport = MEMORY; transport < TRANSPORTS; transport++) {
+        seen_t closed = { 0 };
+        open_pair(transport);
+        tc_iostream_set_close_callback(server, on_closed, &closed);
+        tc_iostream_close(client);
+        until(closed.calls);
+        assert_int_equal(closed.err, 0);
+        forget(&closed);
+        tc_iostream_close(server);
+        settle();
+    }
+}
+
+static void a_reset_is_told_as_one(void **state) {
+    (void)state;
+    for (transport_t transport = MEMORY; transport < TRANSPORTS; transport++) {
+        seen_t read = { 0 }, closed = { 0 };
+        if (transport == UNIX_SOCKET)
+            continue;
+        open_pair(transport);
+        tc_iostream_set_close_callback(server, on_closed, &closed);
+        assert_int_equal(tc_iostream_read_until(server, tc_str("\n"), 0, on_read, &read), 0);
+        tc__iostream_abort(client);
+        until(closed.calls);
+        assert_int_equal(read.err, -ECONNRESET);
+        assert_int_equal(closed.err, -ECONNRESET);
+        forget(&read);
+        forget(&closed);
+        tc_iostream_close(server);
+        settle();
+    }
+}
+
+static int key_updates;
+
+static void count_key_updates(int written, int tls_version, int type, const void *data, size_t len, SSL *ssl,
+                              void *arg) {
+    (void)tls_version, (void)ssl, (void)arg;
+    key_updates += !written && type == SSL3_RT_HANDSHAKE && len > 0 && *(const uint8_t *)data == SSL3_MT_KEY_UPDATE;
+}
+
+static void records_without_data_have_a_share_of_each_turn_and_an_end(void **state) {
+    (void)state;
+    seen_t read = { 0 };
+    version = TLS1_3_VERSION;
+    open_pair(MEMORY);
+    assert_int_equal(tc_iostream_read_until(server, tc_str("\n"), 0, on_read, &read), 0);
+    SSL_set_msg_callback(server->tls->ssl, count_key_updates);
+    key_updates = 0;
+    int most = 0;
+    tc__memory_set_window(client, 1 << 20);
+    for (int i = 0; i < 10000 && !read.calls; i++) {
+        int sent = 0; /* as many as come in one event */
+        while (tc_iostream_write_queue_size(client) == 0 && sent++ < 1000) {
+            tc__tls_turn_t turn = tc__tls_enter(client);
+            SSL_key_update(client->tls->ssl, SSL_KEY_UPDATE_NOT_REQUESTED);
+            SSL_do_handshake(client->tls->ssl);
+            if (tc__tls_leave(client, turn) < 0)
+                break;
+        }
+        int before = key_updates;
+        tc__ioloop_turn(loop, false);
+        most = key_updates - before > most ? key_updates - before : most;
+    }
+    assert_int_equal(read.err, TC_ETLS);
+    assert_true(key_updates < 6000);
+    assert_true(most > 0 && most <= 3 * 700); /* a turn of the loop looks at the ready queue up to three times */
+    forget(&read);
+    close_pair();
+}
+
+static void who_asks_for_renegotiation_is_told_no(void **state) {
+    (void)state;
+    version = TLS1_2_VERSION;
+    open_pair(MEMORY);
+    SSL_renegotiate(client->tls->ssl);
+    tc__tls_turn_t turn = tc__tls_enter(client);
+    SSL_do_handshake(client->tls->ssl);
+    tc__tls_leave(client, turn);
+    settle();
+    seen_t read = { 0 };
+    assert_int_equal(tc_iostream_read_until(server, tc_str("\n"), 0, on_read, &read), 0);
+    settle();
+    assert_int_equal(SSL_num_renegotiations(server->tls->ssl), 0);
+    assert_int_equal(read.calls, 0);
+    tc_iostream_close(client);
+    until(read.calls);
+    forget(&read);
+    tc_iostream_close(server);
+    settle();
+}
+
+static void a_session_is_taken_up_again(void **state) {
+    (void)state;
+    for_each_version() {
+        open_pair(MEMORY);
+        seen_t line = { 0 };
+        assert_int_equal(tc_iostream_read_until(client, tc_str("\n"), 0, on_read, &line), 0);
+        assert_int_equal(tc_iostream_write(server, tc_str("\n"), NULL, NULL), 0);
+        until(line.calls); /* and the ticket in front of it */
+        forget(&line);
+        SSL_SESSION *session = SSL_get1_session(client->tls->ssl);
+        assert_false(SSL_session_reused(server->tls->ssl));
+        close_pair();
+        start_pair(MEMORY, NULL);
+        SSL_set_session(client->tls->ssl, session);
+        until(is_open(server) && is_open(client));
+        assert_true(SSL_session_reused(server->tls->ssl));
+        assert_true(SSL_session_reused(client->tls->ssl));
+        SSL_SESSION_free(session);
+        close_pair();
+    }
+}
+
+/* ---- Servers and clients ---- */
+
+typedef struct {
+    tc_iostream_t *stream;
+    int calls;
+} accepted_t;
+
+static void on_accept(tc_tcpserver_t *tcpserver, tc_iostream_t *stream, const char *peer, void *user_data) {
+    accepted_t *accepted = user_data;
+    (void)tcpserver, (void)peer;
+    accepted->calls++;
+    tc_iostream_close(accepted->stream);
+    accepted->stream = stream;
+}
+
+static tc_tcpserver_t *listen_tls(accepted_t *accepted) {
+    tc_tcpserver_t *tcpserver = NULL;
+    tc_tcpserver_options_t options = { .tls = server_tls };
+    assert_int_equal(tc_tcpserver_new(&tcpserver, loop, &options, on_accept, accepted), 0);
+    assert_int_equal(tc_tcpserver_listen(tcpserver, "127.0.0.1", TC_ANY_PORT), 0);
+    return tcpserver;
+}
+
+static void talk(tc_iostream_t *ours, tc_iostream_t *theirs) {
+    seen_t line = { 0 };
+    assert_int_equal(tc_iostream_write(ours, tc_str("hello\n"), NULL, NULL), 0);
+    assert_int_equal(tc_iostream_read_until(theirs, tc_str("\n"), 0, on_read, &line), 0);
+    until(line.calls);
+    assert_read(&line, "hello\n");
+}
+
+static void a_server_gives_out_streams_before_the_handshake_is_over(void **state) {
+    (void)state;
+    accepted_t accepted = { 0 };
+    tc_tcpserver_t *tcpserver = listen_tls(&accepted);
+    tc_iostream_connect_options_t options = { .tls = client_tls };
+    tc_future_t *future = tc_iostream_connect_future(loop, "127.0.0.1", tc_tcpserver_port(tcpserver),
+                                                     &options); /* it names that, too */
+    until(accepted.calls);
+    assert_false(is_open(accepted.stream));
+    until(tc_future_state(future) != TC_PENDING);
+    assert_int_equal(tc_future_status(future), 0);
+    tc_iostream_t *stream = tc_future_take(future);
+    assert_true(is_open(stream));
+    talk(stream, accepted.stream);
+    talk(accepted.stream, stream);
+    tc_iostream_close(stream);
+    tc_iostream_close(accepted.stream);
+    tc_future_unref(future);
+    tc_tcpserver_free(tcpserver);
+    settle();
+}
+
+static void a_client_connects_by_name_and_checks_it(void **state) {
+    (void)state;
+    static const struct {
+        const char *host, *server_hostname, *reason;
+    } cases[] = { { "127.0.0.1", NULL, NULL },
+                  { "localhost", "example.com", NULL },
+                  { "localhost", NULL, "certificate verify failed (hostname mismatch)" } };
+    accepted_t accepted = { 0 };
+    tc_tcpserver_t *tcpserver = listen_tls(&accepted);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        tc_tcpclient_options_t options = { .tls = client_tls, .server_hostname = cases[i].server_hostname };
+        tc_future_t *future = tc_tcpclient_connect(loop, cases[i].host, tc_tcpserver_port(tcpserver), &options);
+        until(tc_future_state(future) != TC_PENDING);
+        if (cases[i].reason) {
+            assert_int_equal(tc_future_status(future), TC_ETLS);
+            assert_non_null(strstr(tc_future_message(future), cases[i].reason));
+            until(tc_iostream_closed(accepted.stream));
+            expect_failure_logged("127.0.0.1: TLS handshake: ");
+        } else {
+            assert_int_equal(tc_future_status(future), 0);
+            tc_iostream_t *stream = tc_future_take(future);
+            talk(stream, accepted.stream);
+            tc_iostream_close(stream);
+        }
+        tc_future_unref(future);
+    }
+    tc_iostream_close(accepted.stream);
+    tc_tcpserver_free(tcpserver);
+    settle();
+}
+
+static void a_connection_is_given_up_in_the_middle_of_the_handshake(void **state) {
+    (void)state;
+    accepted_t accepted = { 0 };
+    tc_tcpserver_t *tcpserver = listen_tls(&accepted);
+    for (int how = 0; how < 2; how++) {
+        tc_tcpclient_options_t options = { .tls = client_tls };
+        tc_future_t *future = tc_tcpclient_connect(loop, "127.0.0.1", tc_tcpserver_port(tcpserver), &options);
+        until(accepted.calls > how);
+        if (how == 0) {
+            tc_future_cancel(future);
+            assert_int_equal(tc_future_status(future), TC_ECANCELED);
+        }
+        tc_future_unref(future);
+        until(tc_iostream_closed(accepted.stream) || is_open(accepted.stream));
+        log_lines = 0;
+    }
+    tc_iostream_close(accepted.stream);
+    tc_tcpserver_free(tcpserver);
+    settle();
+    log_lines = 0;
+}
+
+/* OpenSSL's own client, in a process of its own: sends a line, prints what comes. */
+static void s_client_talks_to_a_server(void **state) {
+    (void)state;
+    static const char *const options[] = { "-tls1_2", "-tls1_3" };
+    if (system("command -v openssl >/dev/null") != 0)
+        skip();
+    for (size_t i = 0; i < COUNT(options); i++) {
+        accepted_t accepted = { 0 };
+        tc_tcpserver_t *tcpserver = listen_tls(&accepted);
+        char command[300], printed[4096] = "";
+        snprintf(command, sizeof(command), "echo hello | openssl s_client -quiet %s -connect 127.0.0.1:%d 2>&1",
+                 options[i], tc_tcpserver_port(tcpserver));
+        FILE *client_process = popen(command, "r");
+        assert_non_null(client_process);
+        seen_t line = { 0 };
+        until(accepted.calls);
+        assert_int_equal(tc_iostream_read_until(accepted.stream, tc_str("\n"), 0, on_read, &line), 0);
+        until(line.calls);
+        assert_read(&line, "hello\n");
+        assert_int_equal(tc_iostream_write(accepted.stream, tc_str("good day\n"), NULL, NULL), 0);
+        tc__iostream_close_when_written(accepted.stream);
+        settle();
+        size_t n = fread(printed, 1, sizeof(printed) - 1, client_process);
+        printed[n] = '\0';
+        pclose(client_process);
+        assert_non_null(strstr(printed, "good day\n"));
+        tc_iostream_close(accepted.stream);
+        tc_tcpserver_free(tcpserver);
+        settle();
+    }
+}
+
 int main(void) {
     tc_set_log_callback(count_line, NULL);
     const struct CMUnitTest tests[] = {
@@ -718,6 +976,15 @@ int main(void) {
         TEST(plain_lines_come_first_and_then_tls),
         TEST(tls_begins_only_where_nothing_is_under_way),
         TEST(a_wait_for_the_handshake_can_be_cancelled),
+        TEST(an_end_is_noticed_while_nobody_reads),
+        TEST(a_reset_is_told_as_one),
+        TEST(records_without_data_have_a_share_of_each_turn_and_an_end),
+        TEST(who_asks_for_renegotiation_is_told_no),
+        TEST(a_session_is_taken_up_again),
+        TEST(a_server_gives_out_streams_before_the_handshake_is_over),
+        TEST(a_client_connects_by_name_and_checks_it),
+        TEST(a_connection_is_given_up_in_the_middle_of_the_handshake),
+        TEST(s_client_talks_to_a_server),
     };
     return cmocka_run_group_tests_name("tls streams", tests, make_contexts, free_contexts);
 }
