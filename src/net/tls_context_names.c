@@ -88,8 +88,10 @@ int tc__tls_names_told(char **out, const char *hosts) {
 
 int tc__tls_names_of(char **out, const X509 *leaf) {
     char name[TC__TLS_HOST_SIZE];
-    GENERAL_NAMES *all = X509_get_ext_d2i(leaf, NID_subject_alt_name, NULL, NULL);
-    int err = 0;
+    int critical, err = 0;
+    GENERAL_NAMES *all = X509_get_ext_d2i(leaf, NID_subject_alt_name, &critical, NULL);
+    if (!all && critical != -1) /* there are some */
+        return tc__tls_take_error("the certificate's names");
     for (int i = 0; i < sk_GENERAL_NAME_num(all) && err == 0; i++) {
         int type;
         const ASN1_STRING *value = GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(all, i), &type);

@@ -338,11 +338,11 @@ int tc__tls_site_new(tc__tls_site_t **out, const tc_tls_context_t *tls, const tc
     atomic_init(&site->refs, 1);
     site->ctx = SSL_CTX_new(TLS_method());
     int err = site->ctx ? set_up(site, tls, source, base) : tc__tls_take_error("TLS");
-    ERR_clear_error();
     if (err == 0)
         *out = site;
     else
         tc__tls_site_unref(site);
+    ERR_clear_error();
     return err;
 }
 
