@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <uv.h>
@@ -32,6 +34,36 @@ static ssize_t system_pread(int fd, void *out, size_t len, uint64_t at) {
     return pread(fd, out, len, (off_t)at);
 }
 
+static int system_openat(int dir, const char *path, int flags) {
+    return openat(dir, path, flags);
+}
+
+/* The structure and its values are the kernel's ABI; not every C library's headers have them. */
+static int system_open_beneath(int dir, const char *path, int flags) {
+#if defined(__linux__) && defined(SYS_openat2)
+    enum { NO_MAGICLINKS = 0x02, BENEATH = 0x08 };
+    struct {
+        uint64_t flags, mode, resolve;
+    } how = { (uint64_t)flags, 0, BENEATH | NO_MAGICLINKS };
+    return (int)syscall(SYS_openat2, dir, path, &how, sizeof how);
+#else
+    (void)dir, (void)path, (void)flags;
+    errno = ENOSYS;
+    return -1;
+#endif
+}
+
+static ssize_t system_pread_nowait(int fd, void *out, size_t len, uint64_t at) {
+#if defined(RWF_NOWAIT)
+    struct iovec iov = { out, len };
+    return preadv2(fd, &iov, 1, (off_t)at, RWF_NOWAIT);
+#else
+    (void)fd, (void)out, (void)len, (void)at;
+    errno = ENOSYS;
+    return -1;
+#endif
+}
+
 static ssize_t system_pwrite(int fd, const void *data, size_t len, uint64_t at) {
     return pwrite(fd, data, len, (off_t)at);
 }
@@ -50,9 +82,12 @@ static int system_rename_new(const char *from, const char *to) {
 tc__file_sys_t tc__file_sys = {
     .random = system_random,
     .open = system_open,
+    .openat = system_openat,
+    .open_beneath = system_open_beneath,
     .fstat = fstat,
     .read = read,
     .pread = system_pread,
+    .pread_nowait = system_pread_nowait,
     .pwrite = system_pwrite,
     .fsync = fsync,
     .close = close,
@@ -115,6 +150,15 @@ ssize_t tc__file_pread(int fd, void *out, size_t len, uint64_t at) {
         done += (size_t)n;
     }
     return (ssize_t)done;
+}
+
+bool tc__file_in_memory(int fd, uint64_t at, size_t len) {
+    enum { STEP = 128 * 1024 }; /* what is read ahead comes in pieces about as large */
+    char byte;
+    for (size_t i = 0; i < len; i += STEP)
+        if (tc__file_sys.pread_nowait(fd, &byte, 1, at + i) < 0)
+            return false;
+    return len == 0 || tc__file_sys.pread_nowait(fd, &byte, 1, at + len - 1) >= 0;
 }
 
 int tc__file_sync(int fd) {

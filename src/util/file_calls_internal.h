@@ -12,9 +12,13 @@
 typedef struct {
     int (*random)(void *data, size_t len);
     int (*open)(const char *path, int flags, mode_t mode);
+    int (*openat)(int dir, const char *path, int flags);
+    /* Not beyond `dir`, wherever links lead (openat2 with RESOLVE_BENEATH); ENOSYS: not on this system */
+    int (*open_beneath)(int dir, const char *path, int flags);
     int (*fstat)(int fd, struct stat *out);
     ssize_t (*read)(int fd, void *data, size_t len);
     ssize_t (*pread)(int fd, void *out, size_t len, uint64_t at);
+    ssize_t (*pread_nowait)(int fd, void *out, size_t len, uint64_t at); /* EAGAIN: not from memory */
     ssize_t (*pwrite)(int fd, const void *data, size_t len, uint64_t at);
     int (*fsync)(int fd);
     int (*close)(int fd);
@@ -37,6 +41,15 @@ int tc__file_write(int fd, tc_bytes_t bytes, uint64_t at);
 int tc__file_read(const char *path, size_t max, tc_bytes_t *out);
 /* How many of `len` bytes there are from the offset `at` on: fewer at the end of the file only. */
 ssize_t tc__file_pread(int fd, void *out, size_t len, uint64_t at);
+/* A directory, to open files beneath it. */
+int tc__file_open_root(const char *path);
+/* A file or directory beneath the directory `root`, to read: no link leads out of it, whoever changes what meanwhile.
+ * `name` is relative, without "." and ".." and empty parts; "" is the root. A FIFO or a device does not block. -EXDEV,
+ * -ELOOP, -ENOTDIR: a link leads out; where the system lacks openat2, any link. See file_beneath.c. */
+int tc__file_open_beneath(int root, const char *name);
+/* Are those bytes in the page cache, so that to read or send them waits for no disk? As far as a few samples tell;
+ * false also where the system does not. */
+bool tc__file_in_memory(int fd, uint64_t at, size_t len);
 int tc__file_open(const char *path); /* to read and write what is there, not by a link */
 int tc__file_close(int fd);          /* closed either way; a failure is that of a write before, on some file systems */
 int tc__file_sync(int fd);
