@@ -39,7 +39,7 @@ typedef struct tc__owned {
 
 /* ---- The kept failure ---- */
 
-static int keep_error(tc_application_t *app, int err) {
+int tc__application_keep_error(tc_application_t *app, int err) {
     if (app && err < 0 && err != TC_EBUSY && app->error == 0) { /* what came too late changes nothing */
         const char *detail = tc_error_detail();
         app->error = err;
@@ -271,16 +271,16 @@ static int add(tc_router_t *router, const char *pattern, const tc_request_handle
     if (!router)
         return tc__fail(TC_ENOMEM, "the application or group is NULL: it could not be made");
     if (!pattern)
-        return keep_error(router->app, tc__misuse(TC_EINVAL, "a route's pattern is NULL"));
+        return tc__application_keep_error(router->app, tc__misuse(TC_EINVAL, "a route's pattern is NULL"));
     size_t prefix_len = strlen(router->prefix), len = prefix_len + strlen(pattern);
     char *whole = tc__malloc(len + 1);
     if (!whole)
-        return keep_error(router->app, tc__fail(TC_ENOMEM, "%s: out of memory", pattern));
+        return tc__application_keep_error(router->app, tc__fail(TC_ENOMEM, "%s: out of memory", pattern));
     memcpy(whole, router->prefix, prefix_len);
     memcpy(whole + prefix_len, pattern, len - prefix_len + 1);
     int err = add_endpoint(router, whole, handler, arg, add_fn);
     tc__free(whole);
-    return keep_error(router->app, err);
+    return tc__application_keep_error(router->app, err);
 }
 
 int tc_router_add(tc_router_t *router, const char *pattern, const tc_request_handler_t *handler, void *arg) {
@@ -291,19 +291,27 @@ int tc_router_add_regex(tc_router_t *router, const char *regex, const tc_request
     return add(router, regex, handler, arg, tc__host_rule_add_regex);
 }
 
-static tc_router_t *own_router(const tc_application_t *app) {
+tc_router_t *tc__application_router(const tc_application_t *app) {
     tc_router_t *router = app ? app->routers : NULL;
     while (router && router->next)
         router = router->next;
     return router;
 }
 
+tc_application_t *tc__router_application(const tc_router_t *router) {
+    return router ? router->app : NULL;
+}
+
+const char *tc__router_prefix(const tc_router_t *router) {
+    return router->prefix;
+}
+
 int tc_application_add(tc_application_t *app, const char *pattern, const tc_request_handler_t *handler, void *arg) {
-    return tc_router_add(own_router(app), pattern, handler, arg);
+    return tc_router_add(tc__application_router(app), pattern, handler, arg);
 }
 
 int tc_application_add_regex(tc_application_t *app, const char *regex, const tc_request_handler_t *handler, void *arg) {
-    return tc_router_add_regex(own_router(app), regex, handler, arg);
+    return tc_router_add_regex(tc__application_router(app), regex, handler, arg);
 }
 
 int tc_application_set_default(tc_application_t *app, const tc_request_handler_t *handler, void *arg) {
@@ -312,12 +320,12 @@ int tc_application_set_default(tc_application_t *app, const tc_request_handler_t
         return tc__fail(TC_ENOMEM, "the application is NULL: out of memory when it was made");
     int err = check_open(app, "tc_application_set_default");
     if (err == 0)
-        err = new_endpoint(&endpoint, own_router(app), "the default handler", handler, arg);
+        err = new_endpoint(&endpoint, tc__application_router(app), "the default handler", handler, arg);
     if (err == 0) {
         free_endpoint(app->not_found);
         app->not_found = endpoint;
     }
-    return keep_error(app, err);
+    return tc__application_keep_error(app, err);
 }
 
 /* ---- Groups ---- */
@@ -377,17 +385,17 @@ static int new_group(tc_router_t **out, tc_router_t *parent, tc__host_rule_t *ho
 tc_router_t *tc_router_group(tc_router_t *router, const char *prefix, const tc_request_handler_t *base) {
     tc_router_t *group = NULL;
     if (router)
-        keep_error(router->app, prefix ? new_group(&group, router, router->host, prefix, base)
-                                       : tc__misuse(TC_EINVAL, "a group's prefix is NULL"));
+        tc__application_keep_error(router->app, prefix ? new_group(&group, router, router->host, prefix, base)
+                                                       : tc__misuse(TC_EINVAL, "a group's prefix is NULL"));
     return group;
 }
 
 tc_router_t *tc_application_group(tc_application_t *app, const char *prefix, const tc_request_handler_t *base) {
-    return tc_router_group(own_router(app), prefix, base);
+    return tc_router_group(tc__application_router(app), prefix, base);
 }
 
 tc_router_t *tc_application_host(tc_application_t *app, const char *host_pattern) {
-    tc_router_t *router = NULL, *parent = own_router(app);
+    tc_router_t *router = NULL, *parent = tc__application_router(app);
     if (!parent)
         return NULL;
     int err = check_open(app, "tc_application_host");
@@ -396,7 +404,7 @@ tc_router_t *tc_application_host(tc_application_t *app, const char *host_pattern
     tc__host_rule_t *host = err == 0 ? tc__routes_host(app->routes, host_pattern, &err) : NULL;
     if (host)
         err = new_group(&router, parent, host, "", NULL);
-    keep_error(app, err);
+    tc__application_keep_error(app, err);
     return router;
 }
 
@@ -492,7 +500,7 @@ tc_application_t *tc_application_new(const tc_application_options_t *options) {
     atomic_init(&app->refs, 1);
     tc__log_set_request_sink(tc__request_choose_log);
     if (init_holders(app) == 0 && tc__routes_new(&app->routes) == 0)
-        keep_error(app, apply_options(app, options));
+        tc__application_keep_error(app, apply_options(app, options));
     if (app->routers)
         app->not_found = make_not_found(app);
     if (!app->not_found) {
@@ -520,6 +528,7 @@ void tc_application_free(tc_application_t *app) {
     if (!app || atomic_fetch_sub(&app->refs, 1) > 1)
         return;
     free_owned(app);
+    tc__static_sites_free(app->static_sites);
     tc__routes_free(app->routes, free_endpoint);
     free_endpoint(app->not_found);
     while (app->routers) {
@@ -544,11 +553,11 @@ int tc_application_own(tc_application_t *app, void *data, tc_free_fn free_data) 
     if (!owned) {
         if (free_data)
             free_data(data);
-        return keep_error(app, tc__fail(TC_ENOMEM, "tc_application_own: out of memory"));
+        return tc__application_keep_error(app, tc__fail(TC_ENOMEM, "tc_application_own: out of memory"));
     }
     if (!free_data) {
         tc__free(owned);
-        return keep_error(app, tc__misuse(TC_EINVAL, "tc_application_own: free_data is NULL"));
+        return tc__application_keep_error(app, tc__misuse(TC_EINVAL, "tc_application_own: free_data is NULL"));
     }
     *owned = (tc__owned_t){ app->owned, data, free_data };
     app->owned = owned;

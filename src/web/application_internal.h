@@ -50,13 +50,23 @@ struct tc_application {
     tc__holders_t buffered, spooled;        /* bytes of request bodies on the heap, and in files */
     int error;                              /* the first failure */
     char *error_detail;
-    struct tc__owned *owned; /* newest first */
+    struct tc__owned *owned;              /* newest first */
+    struct tc__static_site *static_sites; /* first added first */
 };
 
 tc_application_t *tc__application_ref(tc_application_t *app);
 
 /* Freeze it. 0, or its kept failure, with its detail as this thread's. */
 int tc__application_ready(tc_application_t *app);
+
+/* Keep the first failure, with its detail; returns err. */
+int tc__application_keep_error(tc_application_t *app, int err);
+tc_router_t *tc__application_router(const tc_application_t *app);    /* its own; NULL for NULL */
+tc_application_t *tc__router_application(const tc_router_t *router); /* NULL for NULL */
+const char *tc__router_prefix(const tc_router_t *router);
+
+/* static_handler.c: of an application that goes */
+void tc__static_sites_free(struct tc__static_site *sites);
 
 /* The delegate that a server needs; its `self` is a counted tc_application_t. */
 extern const tc__server_delegate_t tc__application_delegate;

@@ -11,6 +11,7 @@
  *     request_output.c  what verbs write
  *     request_cookies.c cookies that go out, and those that are signed
  *     request_error.c   error pages
+ *     static_….c        files that are served: static_private.h
  *     request_later.c   tc_then, tokens
  *     current_user.c    who asks
  *     xsrf.c            tokens against requests that others forge
@@ -195,6 +196,12 @@ void tc__request_wake_drained(tc_request_t *req, int err);
 int tc__request_check_open(tc_request_t *req, const char *verb);
 /* 0 if more may be written; else a code, and a line in the log unless it is the client's doing. */
 int tc__request_check_writable(tc_request_t *req, const char *verb);
+/* A piece of a file as the next of the body, whose Content-Length was announced; the headers go out before it. It is
+ * taken in every case. */
+int tc__request_send_file(tc_request_t *req, const tc__file_piece_t *piece);
+/* Done when all that is queued by now is with the system; TC_ECLOSED. Only for more than the stream sends in a turn,
+ * else nothing tells. */
+tc_future_t *tc__request_sent(tc_request_t *req);
 /* Content-Type text/html, and the handler's set_default_headers. */
 void tc__request_default_headers(tc_request_t *req);
 

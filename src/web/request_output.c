@@ -398,6 +398,20 @@ int tc_finish(tc_request_t *req) {
     return err;
 }
 
+int tc__request_send_file(tc_request_t *req, const tc__file_piece_t *piece) {
+    tc__request_enter(req);
+    int err = req->kept_error;
+    if (err == 0 && !req->exchange)
+        err = TC_ECLOSED;
+    if (err == 0)
+        err = req->exchange->vtable->write_file(req->exchange, piece, false);
+    else
+        piece->free_fn(piece->owner);
+    note_gone(req, tc__request_keep_error(req, err));
+    tc__request_leave(req);
+    return err;
+}
+
 bool tc_writable(const tc_request_t *req) {
     return req && req->exchange &&
            req->exchange->vtable->queued(req->exchange) <= req->exchange->vtable->output_mark(req->exchange);
@@ -426,14 +440,12 @@ static tc_future_t *completed(tc_future_t *future, int err) {
     return future;
 }
 
-tc_future_t *tc_drained(tc_request_t *req) {
-    tc_future_t *future = req ? tc_future_new(req->in->loop) : NULL;
+tc_future_t *tc__request_sent(tc_request_t *req) {
+    tc_future_t *future = tc_future_new(req->in->loop);
     if (!future)
         return NULL;
     if (!req->exchange)
         return completed(future, TC_ECLOSED);
-    if (tc_writable(req))
-        return completed(future, 0);
     tc__drained_waiter_t *waiter = tc__malloc(sizeof *waiter);
     if (!waiter)
         return completed(future, TC_ENOMEM);
@@ -441,6 +453,14 @@ tc_future_t *tc_drained(tc_request_t *req) {
     waiter->future = tc_future_ref(future);
     req->drained = waiter;
     return future;
+}
+
+tc_future_t *tc_drained(tc_request_t *req) {
+    if (req && tc_writable(req)) {
+        tc_future_t *future = tc_future_new(req->in->loop);
+        return future ? completed(future, 0) : NULL;
+    }
+    return req ? tc__request_sent(req) : NULL;
 }
 
 /* ---- Redirects ---- */

@@ -1,0 +1,1 @@
+document.getElementById('text').textContent = 'This text came by a file.';
