@@ -9,6 +9,7 @@
 
 #include <tornadoc/ioloop.h>
 #include <tornadoc/netutil.h>
+#include <tornadoc/tls.h>
 #include <tornadoc/util.h>
 
 #ifdef __cplusplus
@@ -58,7 +59,10 @@ typedef struct {
                                          "127.0.0.0/8, ::1, unix"; the client is the first from the right who is not
                                          among them */
     const char *server_name; /**< the Server header field; default "tornadoc/" and the version; "": none; copied */
-    tc_bind_options_t bind;  /**< for tc_httpserver_listen */
+    tc_tls_context_t *tls;   /**< a server's: connections speak TLS; referenced. A PROXY header comes before, in the
+                                  clear. Who speaks plain HTTP is answered by a 400 that says so */
+    uint64_t handshake_timeout_ms; /**< of TLS, all of it; default 10,000 */
+    tc_bind_options_t bind;        /**< for tc_httpserver_listen */
     unsigned trusted_fields; /**< with xheaders: those of TC_TRUST_… that the proxy sets itself, so that no client can;
                                   default all. A proxy passes on what it does not set, as the client wrote it */
     uintptr_t reserved[8];   /**< must be zero */

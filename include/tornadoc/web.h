@@ -235,7 +235,10 @@ typedef struct {
     void (*on_worker_stop)(tc_ioloop_t *loop, void *arg);
     void *arg;
     const tc_httpserver_options_t *server;
-    uintptr_t reserved[8]; /**< must be zero */
+    tc_tls_context_t *tls; /**< serve https: the same as server->tls, for short; stays the caller's */
+    bool reload_tls;       /**< on SIGHUP read the certificates again (tc_tls_context_reload), off the loop; the outcome
+                                is logged */
+    uintptr_t reserved[6]; /**< must be zero */
 } tc_run_options_t;
 
 /**

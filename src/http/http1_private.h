@@ -81,8 +81,9 @@ struct tc__http1connection {
     bool feeding : 1;         /* bytes are being parsed, further up the stack */
     bool hangup : 1, eof : 1; /* FIN was noticed; all before it was given to us */
     bool told_hangup : 1;     /* the delegate knows */
-    bool watching : 1;        /* output is pending, and `deadline` the next look at it */
-    uint32_t requests;        /* that were answered */
+    bool is_tls : 1;
+    bool watching : 1; /* output is pending, and `deadline` the next look at it */
+    uint32_t requests; /* that were answered */
 };
 
 /* What the connections of a loop share. */

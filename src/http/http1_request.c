@@ -273,7 +273,8 @@ static void believe_proxies(tc__server_request_t *request, const tc__http1_param
         tc__log_limited(&limit, TC__LOG_GENERAL, TC_LOG_WARNING, NULL,
                         "a proxy's header fields name different clients or protocols: they are not believed");
     request->remote = told.address;
-    request->is_tls = told.protocol && strcmp(told.protocol, "https") == 0;
+    if (told.protocol)
+        request->is_tls = strcmp(told.protocol, "https") == 0;
 }
 
 /* 0, or the status that refuses it. */
@@ -284,6 +285,7 @@ static int understand_head(tc__http1_message_t *message, char *head, size_t len)
     if (!line_end)
         return 400;
     request->remote = message->connection->peer;
+    request->is_tls = message->connection->is_tls;
     request->start_ms = tc__ioloop_now(request->loop);
     request->content_length = parser->flags & F_CHUNKED ? TC__LENGTH_UNKNOWN : parser->content_length;
     if (request->content_length == TC__LENGTH_UNKNOWN && !(parser->flags & F_CHUNKED))

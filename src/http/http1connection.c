@@ -21,9 +21,11 @@
  */
 #include "http/http1connection_internal.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "http/http1_private.h"
+#include "net/tls_transport_internal.h"
 #include "util/alloc_internal.h"
 #include "util/log_internal.h"
 
@@ -332,6 +334,38 @@ void tc__http1_continue(tc__http1connection_t *connection) {
     tc__http1_release(connection);
 }
 
+/* ---- TLS ---- */
+
+/* For whoever says http where it is https. */
+#define PLAIN_PAGE "This server speaks HTTPS here: the URL begins with https://\n"
+static const char plain_answer[] = "HTTP/1.1 400 Bad Request\r\n"
+                                   "Content-Type: text/plain; charset=UTF-8\r\n"
+                                   "Content-Length: 60\r\n"
+                                   "Connection: close\r\n"
+                                   "\r\n" PLAIN_PAGE;
+static_assert(sizeof PLAIN_PAGE - 1 == 60, "Content-Length");
+
+/* @param received behind the PROXY header, if there was one: those bytes are TLS */
+static int start_tls(tc__http1connection_t *connection, tc_bytes_t received) {
+    connection->is_tls = true;
+    return tc__tls_start(connection->stream,
+                         &(tc__tls_params_t){ .context = connection->params->tls,
+                                              .server = true,
+                                              .handshake_timeout_ms = connection->params->handshake_timeout_ms,
+                                              .peer = &connection->peer,
+                                              .received = received,
+                                              .plain_answer = plain_answer,
+                                              .alpn = tc_str("\x08http/1.1") });
+}
+
+/* A connection that cannot even begin to speak TLS: out of memory, most of all. */
+static void log_no_tls(void) {
+    static tc__log_limit_t limit;
+    tc__log_limited(&limit, TC__LOG_GENERAL, TC_LOG_WARNING, NULL, "a connection was closed: %s", tc_error_detail());
+}
+
+/* ---- Bytes that come in ---- */
+
 /* The PROXY header before all else; how many bytes it used. Whoever is not trusted with one, or sends none, is cut. */
 static size_t read_proxy_header(tc__http1connection_t *connection, tc_bytes_t bytes) {
     static tc__log_limit_t limit;
@@ -356,13 +390,25 @@ static size_t read_proxy_header(tc__http1connection_t *connection, tc_bytes_t by
     return bytes.len;
 }
 
+/* The header came in the clear; what follows is TLS. */
+static size_t go_on_with_tls(tc__http1connection_t *connection, tc_bytes_t received, size_t used) {
+    if (start_tls(connection, received) < 0) {
+        log_no_tls();
+        tc__http1_cut(connection);
+    }
+    return used;
+}
+
 /* How many bytes were used. */
 static size_t take_data(tc__http1connection_t *connection, tc_bytes_t bytes) {
     if (connection->proxy) {
         size_t used = read_proxy_header(connection, bytes);
-        if (used == bytes.len)
-            return used;
-        return used + take_data(connection, tc_bytes(bytes.data + used, bytes.len - used));
+        tc_bytes_t rest = tc_bytes(bytes.data + used, bytes.len - used);
+        if (connection->proxy || connection->state >= TC__HTTP1_CLOSING)
+            return bytes.len;
+        if (connection->params->tls)
+            return go_on_with_tls(connection, rest, bytes.len);
+        return rest.len > 0 ? used + take_data(connection, rest) : used;
     }
     if (connection->state >= TC__HTTP1_CLOSING)
         return discard(connection, bytes.len);
@@ -489,12 +535,18 @@ int tc__http1connection_new(tc__http1connection_t **out, tc_iostream_t *stream, 
         tc_iostream_close(stream);
         return TC_ENOMEM;
     }
-    if (connection->proxy)
-        tc__proxy_parser_init(connection->proxy, 0);
     connection->exchange.vtable = &tc__http1_vtable;
     connection->stream = stream;
     connection->params = params;
     connection->peer = *peer;
+    if (connection->proxy)
+        tc__proxy_parser_init(connection->proxy, 0);
+    else if (params->tls && start_tls(connection, tc_bytes(NULL, 0)) < 0) {
+        log_no_tls();
+        tc__free(connection);
+        tc_iostream_close(stream);
+        return TC_ETLS;
+    }
     tc__timer_init(&connection->timer, on_timer);
     tc__list_push(connections, &connection->node);
     tc__iostream_set_sink(stream, &sink, connection);

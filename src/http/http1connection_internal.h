@@ -20,8 +20,10 @@ typedef struct {
     const tc__cidrs_t *proxies; /* whose connections begin with a PROXY header, all of them; NULL: none does */
     const tc__cidrs_t *trusted; /* the proxies that are believed; NULL: none */
     unsigned trusted_fields;    /* TC_TRUST_…: in which fields */
-    bool draining;              /* every answer from now on is a connection's last */
-    tc_bytes_t server_name;     /* of the Server field; empty: none */
+    tc_tls_context_t *tls;      /* connections speak TLS; NULL: they do not */
+    uint64_t handshake_timeout_ms;
+    bool draining;          /* every answer from now on is a connection's last */
+    tc_bytes_t server_name; /* of the Server field; empty: none */
     const tc__server_delegate_t *delegate;
     void *delegate_self;
     void (*on_connection_close)(tc__list_t *node,

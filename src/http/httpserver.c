@@ -17,6 +17,7 @@
 #include "http/forwarded_internal.h"
 #include "http/http1connection_internal.h"
 #include "net/tcpserver_internal.h"
+#include "net/tls_context_internal.h"
 #include "util/alloc_internal.h"
 #include "util/error_internal.h"
 
@@ -64,6 +65,7 @@ static void unref(tc_httpserver_t *server) {
     tc__mailbox_unref(server->mailbox);
     tc__free(server->server_name);
     tc__cidrs_deinit(&server->trusted);
+    tc_tls_context_unref(server->params.tls);
     tc__free(server);
 }
 
@@ -263,6 +265,18 @@ static int set_trusted(tc_httpserver_t *server, const tc_httpserver_options_t *o
     return 0;
 }
 
+static int set_tls(tc_httpserver_t *server, const tc_httpserver_options_t *o) {
+    server->params.handshake_timeout_ms = o->handshake_timeout_ms;
+    if (!o->tls)
+        return o->handshake_timeout_ms ? tc__misuse(TC_EINVAL, "handshake_timeout_ms means nothing without tls") : 0;
+    SSL *ssl = tc__tls_ssl_new(o->tls, true, NULL); /* is it a server's? */
+    if (!ssl)
+        return tc__misuse(TC_EINVAL, "tls: %s", tc_error_detail());
+    SSL_free(ssl);
+    server->params.tls = tc_tls_context_ref(o->tls);
+    return 0;
+}
+
 static int set_params(tc_httpserver_t *server, const tc_httpserver_options_t *o) {
     tc__http1_params_t *p = &server->params;
     p->max_request_line = size_or(o->max_request_line, 8 * 1024);
@@ -294,6 +308,7 @@ static int set_params(tc_httpserver_t *server, const tc_httpserver_options_t *o)
         p->max_request_line = p->max_header_size;
     server->max_connections = size_or(o->max_connections, default_max_connections());
     TC_TRY(set_trusted(server, o));
+    TC_TRY(set_tls(server, o));
     return set_server_name(server, o->server_name);
 }
 

@@ -178,7 +178,9 @@ static void hand_out(tc_tcpserver_t *server, tc_iostream_t *stream, const struct
         tc__log_limited(&limit, TC__LOG_GENERAL, TC_LOG_WARNING, NULL, "a connection was closed: %s",
                         tc_error_detail());
         tc_iostream_close(stream);
-    } else if (server->accept_cb) {
+        return;
+    }
+    if (server->accept_cb) {
         server->accept_cb(stream, &peer, server->user_data);
         return;
     }

@@ -3,7 +3,8 @@
  * IOLoop.start)
  *
  * tc_application_run owns main: it makes a loop and a server, raises the limit of descriptors, and turns SIGINT and
- * SIGTERM into a drain. Whatever goes wrong before it serves is logged in words, for few programs would print them.
+ * SIGTERM into a drain, and SIGHUP, for those who ask, into a reload of certificates. Whatever goes wrong before it
+ * serves is logged in words, for few programs would print them.
  */
 #include <string.h>
 #include <sys/resource.h>
@@ -57,6 +58,31 @@ static void on_signal(tc_ioloop_t *loop, int signum, void *user_data) {
         tc_ioloop_stop(loop);
 }
 
+/* ---- Certificates that were renewed ---- */
+
+/* On a worker thread: it reads files. */
+static int reload(void *arg, void **out) {
+    (void)out;
+    if (tc_tls_context_reload(arg) < 0)
+        tc__log(TC__LOG_GENERAL, TC_LOG_ERROR, NULL, "certificates stay as they were: %s", tc_error_detail());
+    else
+        tc__log(TC__LOG_GENERAL, TC_LOG_INFO, NULL, "certificates were read again");
+    return 0;
+}
+
+static void drop_context(void *tls) {
+    tc_tls_context_unref(tls);
+}
+
+static void on_sighup(tc_ioloop_t *loop, int signum, void *user_data) {
+    (void)loop;
+    (void)signum;
+    tc_tls_context_t *tls = tc_tls_context_ref(user_data);
+    tc_future_unref(tc_run_in_executor(NULL, reload, tls, drop_context)); /* a failure to begin is logged by that */
+}
+
+/* ---- Beginning and end ---- */
+
 /* As many connections as the system allows; not being allowed to is no failure. */
 static void raise_descriptor_limit(void) {
     struct rlimit limit;
@@ -69,17 +95,32 @@ static void raise_descriptor_limit(void) {
 static int check_options(const tc_run_options_t *options) {
     if (!tc__all_zero(options->reserved, sizeof options->reserved))
         return tc__misuse(TC_EINVAL, "tc_run_options_t: `reserved` must be zero");
+    if (options->tls && options->server && options->server->tls && options->server->tls != options->tls)
+        return tc__misuse(TC_EINVAL, "tc_run_options_t: `tls` and `server->tls` are two contexts");
+    if (options->reload_tls && !options->tls && !(options->server && options->server->tls))
+        return tc__misuse(TC_EINVAL, "tc_run_options_t: `reload_tls` without a context to reload");
     return 0;
+}
+
+static int catch_signals(run_t *run, const tc_run_options_t *options, tc_tls_context_t *tls) {
+    if (options->no_signals)
+        return 0;
+    TC_TRY(tc_ioloop_set_signal_callback(run->loop, SIGINT, on_signal, run));
+    TC_TRY(tc_ioloop_set_signal_callback(run->loop, SIGTERM, on_signal, run));
+    return options->reload_tls ? tc_ioloop_set_signal_callback(run->loop, SIGHUP, on_sighup, tls) : 0;
 }
 
 static int prepare(run_t *run, tc_application_t *app, const tc_run_options_t *options) {
     raise_descriptor_limit();
     TC_TRY(tc_ioloop_new(&run->loop));
-    TC_TRY(tc_httpserver_new(&run->server, run->loop, app, options->server));
-    if (!options->no_signals) { /* before it listens: whoever sees that it serves may tell it to end */
-        TC_TRY(tc_ioloop_set_signal_callback(run->loop, SIGINT, on_signal, run));
-        TC_TRY(tc_ioloop_set_signal_callback(run->loop, SIGTERM, on_signal, run));
-    }
+    tc_httpserver_options_t server = { 0 };
+    if (options->server)
+        server = *options->server;
+    if (options->tls)
+        server.tls = options->tls;
+    TC_TRY(tc_httpserver_new(&run->server, run->loop, app, &server));
+    /* before it listens: whoever sees that it serves may tell it to end */
+    TC_TRY(catch_signals(run, options, server.tls));
     return tc_httpserver_listen(run->server, options->address, options->port ? options->port : DEFAULT_PORT);
 }
 

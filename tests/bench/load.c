@@ -10,9 +10,11 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -25,6 +27,9 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
 
 /* ---- Requests ---- */
 
@@ -70,6 +75,8 @@ static struct {
     bool close;     /* a connection per request */
     bool hold;      /* wait on stdin after each run */
     pid_t pid;      /* the server, for its CPU time */
+    int tls;        /* 0: in the clear; else the version, TLS1_3_VERSION */
+    bool resume;    /* each connection's session goes on with the next */
     const char *request;
     size_t request_len;
     const char *body; /* what the answer's body must be */
@@ -87,6 +94,8 @@ static const char usage[] =
     "                         0: none but the one that each connection begins with\n"
     "  -b, --body TEXT        what the answer's body must be\n"
     "  -p, --pid PID          report the server's CPU time per request\n"
+    "  -t, --tls VERSION      TLS, 1.2 or 1.3; whose certificate it is does not matter\n"
+    "  -R, --resume           resume the TLS session of the connection before\n"
     "  -h, --hold             keep the connections, again on a line from stdin, end at its end\n";
 
 __attribute__((noreturn, format(printf, 1, 2))) static void fail(const char *fmt, ...) {
@@ -110,12 +119,14 @@ static void parse_options(int argc, char **argv) {
         { "requests", required_argument, NULL, 'n' },
         { "body", required_argument, NULL, 'b' },
         { "pid", required_argument, NULL, 'p' },
+        { "tls", required_argument, NULL, 't' },
+        { "resume", no_argument, NULL, 'R' },
         { "hold", no_argument, NULL, 'h' },
         { "help", no_argument, NULL, 'H' },
         { 0 },
     };
     options.requests = -1;
-    for (int c; (c = getopt_long(argc, argv, "c:d:r:xs:w:n:b:p:h", longs, NULL)) != -1;) {
+    for (int c; (c = getopt_long(argc, argv, "c:d:r:xs:w:n:b:p:t:Rh", longs, NULL)) != -1;) {
         switch (c) {
         case 'c':
             options.connections = atoi(optarg);
@@ -148,6 +159,16 @@ static void parse_options(int argc, char **argv) {
             break;
         case 'p':
             options.pid = (pid_t)atoi(optarg);
+            break;
+        case 't':
+            options.tls = strcmp(optarg, "1.2") == 0   ? TLS1_2_VERSION
+                          : strcmp(optarg, "1.3") == 0 ? TLS1_3_VERSION
+                                                       : -1;
+            if (options.tls < 0)
+                fail("no such version of TLS: %s", optarg);
+            break;
+        case 'R':
+            options.resume = true;
             break;
         case 'h':
             options.hold = true;
@@ -247,7 +268,92 @@ static const char *field_value(const char *name) {
     return NULL;
 }
 
-static int open_connection(void) {
+typedef struct {
+    int fd;
+    SSL *ssl;         /* NULL: in the clear */
+    int waiting;      /* answers that are still to come */
+    size_t offset;    /* bytes of the current answer that are here */
+    uint64_t sent_at; /* when the batch went out */
+    long quota;       /* requests still to send, when counted */
+} connection_t;
+
+/* ---- TLS ---- */
+
+static SSL_CTX *context;
+static SSL_SESSION *session; /* the newest */
+static long handshakes, resumed;
+
+/* The server gave a session away. */
+static int on_session(SSL *ssl, SSL_SESSION *given) {
+    (void)ssl;
+    SSL_SESSION_free(session);
+    session = given;
+    return 1;
+}
+
+static void make_context(void) {
+    context = SSL_CTX_new(TLS_client_method());
+    if (!context)
+        fail("out of memory");
+    SSL_CTX_set_min_proto_version(context, options.tls);
+    SSL_CTX_set_max_proto_version(context, options.tls);
+    SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_AUTO_RETRY);
+    SSL_CTX_set_read_ahead(context, 1);
+    if (options.resume) {
+        SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+        SSL_CTX_sess_set_new_cb(context, on_session);
+    }
+}
+
+__attribute__((noreturn)) static void fail_tls(const char *what) {
+    char reason[256];
+    ERR_error_string_n(ERR_get_error(), reason, sizeof reason);
+    fail("%s: %s", what, reason);
+}
+
+static SSL *shake_hands(int fd) {
+    SSL *ssl = SSL_new(context);
+    if (!ssl || SSL_set_fd(ssl, fd) != 1)
+        fail("out of memory");
+    if (options.resume && session)
+        SSL_set_session(ssl, session);
+    ERR_clear_error();
+    if (SSL_connect(ssl) != 1)
+        fail_tls("handshake");
+    handshakes++;
+    resumed += SSL_session_reused(ssl);
+    return ssl;
+}
+
+/* As recv, with MSG_DONTWAIT once the socket does not block. */
+static ssize_t receive(const connection_t *connection, void *data, size_t len, int flags) {
+    if (!connection->ssl)
+        return recv(connection->fd, data, len, flags);
+    ERR_clear_error();
+    int n = SSL_read(connection->ssl, data, (int)len);
+    if (n > 0)
+        return n;
+    int why = SSL_get_error(connection->ssl, n);
+    if (why == SSL_ERROR_ZERO_RETURN || why == SSL_ERROR_SYSCALL)
+        return 0;
+    if (why != SSL_ERROR_WANT_READ)
+        fail_tls("read");
+    errno = EAGAIN;
+    return -1;
+}
+
+static void disconnect(connection_t *connection) {
+    if (connection->ssl) {
+        SSL_shutdown(connection->ssl);
+        SSL_free(connection->ssl);
+        connection->ssl = NULL;
+    }
+    close(connection->fd);
+}
+
+/* ---- Opening and asking ---- */
+
+static int open_socket(void) {
     struct sockaddr_in address = { .sin_family = AF_INET,
                                    .sin_port = htons((unsigned short)options.port),
                                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
@@ -260,20 +366,28 @@ static int open_connection(void) {
     return fd;
 }
 
-static void send_all(int fd, const char *data, size_t len) {
-    ssize_t sent = send(fd, data, len, MSG_NOSIGNAL);
+static void open_connection(connection_t *connection) {
+    connection->fd = open_socket();
+    setsockopt(connection->fd, SOL_SOCKET, SO_RCVTIMEO, &(struct timeval){ .tv_sec = 10 }, sizeof(struct timeval));
+    if (options.tls)
+        connection->ssl = shake_hands(connection->fd);
+}
+
+static void send_all(const connection_t *connection, const char *data, size_t len) {
+    ssize_t sent = connection->ssl ? SSL_write(connection->ssl, data, (int)len)
+                                   : send(connection->fd, data, len, MSG_NOSIGNAL);
     if (sent != (ssize_t)len)
         fail("send: %s", sent < 0 ? strerror(errno) : "the server does not read");
 }
 
 /* Ask once and remember the answer. */
 static void learn_answer(void) {
-    int fd = open_connection();
+    connection_t connection = { 0 };
     const char *body = NULL;
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &(struct timeval){ .tv_sec = 10 }, sizeof(struct timeval));
-    send_all(fd, options.request, options.request_len);
+    open_connection(&connection);
+    send_all(&connection, options.request, options.request_len);
     for (size_t want = 1; expected.len < want;) {
-        ssize_t n = recv(fd, expected.bytes + expected.len, sizeof expected.bytes - 1 - expected.len, 0);
+        ssize_t n = receive(&connection, expected.bytes + expected.len, sizeof expected.bytes - 1 - expected.len, 0);
         if (n <= 0)
             fail("no complete answer: %s", n < 0 ? strerror(errno) : "closed");
         expected.len += (size_t)n;
@@ -299,20 +413,12 @@ static void learn_answer(void) {
         expected.date = (size_t)(date - expected.bytes);
         expected.date_end = expected.date + strcspn(date, "\r");
     }
-    if (options.close && recv(fd, &(char){ 0 }, 1, 0) != 0)
+    if (options.close && receive(&connection, &(char){ 0 }, 1, 0) != 0)
         fail("asked to close, the server keeps the connection open");
-    close(fd);
+    disconnect(&connection);
 }
 
 /* ---- Connections ---- */
-
-typedef struct {
-    int fd;
-    int waiting;      /* answers that are still to come */
-    size_t offset;    /* bytes of the current answer that are here */
-    uint64_t sent_at; /* when the batch went out */
-    long quota;       /* requests still to send, when counted */
-} connection_t;
 
 static connection_t *connections;
 static int epoll, running;
@@ -345,6 +451,8 @@ static void take(connection_t *connection, const char *data, size_t len, uint64_
 }
 
 static void watch(connection_t *connection) {
+    if (connection->ssl) /* it has no MSG_DONTWAIT */
+        fcntl(connection->fd, F_SETFL, fcntl(connection->fd, F_GETFL) | O_NONBLOCK);
     struct epoll_event event = { .events = EPOLLIN, .data.ptr = connection };
     if (epoll_ctl(epoll, EPOLL_CTL_ADD, connection->fd, &event) < 0)
         fail("epoll_ctl: %s", strerror(errno));
@@ -360,41 +468,48 @@ static void next_batch(connection_t *connection, uint64_t now) {
     connection->waiting = options.depth;
     connection->sent_at = now;
     if (options.close) {
-        connection->fd = open_connection();
+        open_connection(connection);
         watch(connection);
     }
-    send_all(connection->fd, batch, batch_len);
+    send_all(connection, batch, batch_len);
     sent_in_all += options.depth;
 }
 
-static void on_readable(connection_t *connection) {
-    ssize_t n = recv(connection->fd, buffer, sizeof buffer, MSG_DONTWAIT);
+/* @return whether there may be more without another event */
+static bool take_some(connection_t *connection) {
+    ssize_t n = receive(connection, buffer, sizeof buffer, MSG_DONTWAIT);
     uint64_t now = now_ns();
     if (n < 0) {
         if (errno == EAGAIN)
-            return;
+            return false;
         fail("recv: %s", strerror(errno));
     }
     if (n > 0)
         take(connection, buffer, (size_t)n, now);
     else if (!options.close || connection->waiting > 0)
         fail("the server closed a connection%s", connection->waiting > 0 ? " before its answer" : "");
+    bool more = n > 0 && connection->ssl && SSL_has_pending(connection->ssl);
     if (n == 0)
-        close(connection->fd);
+        disconnect(connection);
     if (connection->waiting == 0 && (n == 0 || !options.close))
         next_batch(connection, now);
+    return more;
+}
+
+static void on_readable(connection_t *connection) {
+    while (take_some(connection))
+        continue;
 }
 
 /* One request on a fresh connection: it is accepted, and the server has done all it does once. */
 static void greet(connection_t *connection) {
-    connection->fd = open_connection();
+    open_connection(connection);
     connection->waiting = 1;
     connection->sent_at = now_ns();
-    setsockopt(connection->fd, SOL_SOCKET, SO_RCVTIMEO, &(struct timeval){ .tv_sec = 10 }, sizeof(struct timeval));
-    send_all(connection->fd, options.request, options.request_len);
+    send_all(connection, options.request, options.request_len);
     sent_in_all++;
     while (connection->waiting > 0) {
-        ssize_t n = recv(connection->fd, buffer, sizeof buffer, 0);
+        ssize_t n = receive(connection, buffer, sizeof buffer, 0);
         if (n <= 0)
             fail("no answer on connection %td: %s", connection - connections, n < 0 ? strerror(errno) : "closed");
         take(connection, buffer, (size_t)n, now_ns());
@@ -430,15 +545,19 @@ static void measure(void) {
     double seconds = (double)(now_ns() - start) / 1e9;
     cpu = server_cpu_ns() - cpu;
     printf("{\"requests\": %ld, \"seconds\": %.3f, \"per_second\": %.0f, \"cpu_us\": %.4f, \"p50_us\": %.1f, "
-           "\"p99_us\": %.1f, \"max_us\": %.1f, \"answer_bytes\": %zu, \"sent_in_all\": %ld}\n",
+           "\"p99_us\": %.1f, \"max_us\": %.1f, \"answer_bytes\": %zu, \"sent_in_all\": %ld, \"handshakes\": %ld, "
+           "\"resumed\": %ld}\n",
            answered, seconds, (double)answered / seconds, answered ? (double)cpu / 1000.0 / (double)answered : 0.0,
-           percentile_us(0.5), percentile_us(0.99), (double)slowest / 1000.0, expected.len, sent_in_all);
+           percentile_us(0.5), percentile_us(0.99), (double)slowest / 1000.0, expected.len, sent_in_all, handshakes,
+           resumed);
     fflush(stdout);
 }
 
 static void check_open(void) {
     for (int i = 0; i < options.connections; i++) {
-        ssize_t n = recv(connections[i].fd, &(char){ 0 }, 1, MSG_DONTWAIT | MSG_PEEK);
+        ssize_t n = connections[i].ssl
+                        ? receive(&connections[i], &(char){ 0 }, 1, 0) /* tickets may stand before its end */
+                        : recv(connections[i].fd, &(char){ 0 }, 1, MSG_DONTWAIT | MSG_PEEK);
         if (n >= 0 || errno != EAGAIN)
             fail("connection %d %s while it was idle", i, n > 0 ? "got bytes" : "was closed");
     }
@@ -451,6 +570,9 @@ int main(int argc, char **argv) {
         files.rlim_cur = files.rlim_max;
         setrlimit(RLIMIT_NOFILE, &files);
     }
+    signal(SIGPIPE, SIG_IGN);
+    if (options.tls)
+        make_context();
     epoll = epoll_create1(EPOLL_CLOEXEC);
     connections = calloc((size_t)options.connections, sizeof *connections);
     batch_len = options.request_len * (size_t)options.depth;

@@ -3,10 +3,12 @@
  * A bare epoll server, one thread, level triggered, one read buffer for all connections. It looks for blank lines,
  * sends the same answer for each, and sends the answers to one read in one go. It is not an HTTP server.
  *
- *     bench_raw PORT [ANSWER]
+ *     bench_raw PORT [ANSWER [CERTIFICATE KEY]]
  *
  * ANSWER is a file that holds the complete answer to a keep-alive request, so that the yardstick sends exactly the
- * bytes of the server it is compared with. A request with `Connection: close` gets that line added, and a close. */
+ * bytes of the server it is compared with; "" stands for one of its own. A request with `Connection: close` gets that
+ * line added, and a close. With a certificate it is the yardstick of TLS: OpenSSL on the descriptor, reading ahead, and
+ * nothing around it. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -20,13 +22,19 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+
 enum { READ_SIZE = 64 * 1024, OUT_SIZE = 512 * 1024, ANSWER_SIZE = 4096, MAX_FD = 1 << 20, EVENTS = 256 };
 
 /* What a read left unfinished; by descriptor. Pages that are never touched cost nothing. */
 static struct connection {
     unsigned char matched; /* bytes of the blank line seen at the end of the last read */
     unsigned char close;   /* the unfinished head asks for a close */
+    SSL *ssl;
 } connections[MAX_FD];
+
+static SSL_CTX *context; /* NULL: in the clear */
 
 static char in[READ_SIZE];
 static char out[OUT_SIZE];
@@ -116,19 +124,46 @@ static size_t answer(struct connection *connection, const char *data, size_t len
     return out_len;
 }
 
+/* As recv; -1 with EAGAIN also while hands are shaken. */
+static ssize_t receive(int fd, SSL *ssl) {
+    if (!ssl)
+        return recv(fd, in, sizeof in, 0);
+    ERR_clear_error();
+    int n = SSL_read(ssl, in, sizeof in); /* shakes hands first, where that is not done */
+    if (n > 0)
+        return n;
+    int why = SSL_get_error(ssl, n);
+    errno = why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE ? EAGAIN : ECONNRESET;
+    return why == SSL_ERROR_ZERO_RETURN ? 0 : -1;
+}
+
+static ssize_t transmit(int fd, SSL *ssl, size_t len) {
+    return ssl ? SSL_write(ssl, out, (int)len) : send(fd, out, len, MSG_NOSIGNAL);
+}
+
+static void end(int fd, SSL *ssl) {
+    if (ssl) {
+        SSL_shutdown(ssl);
+        SSL_free(ssl);
+        ERR_clear_error();
+    }
+    close(fd);
+}
+
 static void on_readable(int fd) {
-    ssize_t len = recv(fd, in, sizeof in, 0);
+    SSL *ssl = connections[fd].ssl;
+    ssize_t len = receive(fd, ssl);
     if (len < 0 && errno == EAGAIN)
         return;
     int close_after = len <= 0;
     if (len > 0) {
         size_t out_len = answer(&connections[fd], in, (size_t)len, &close_after);
         /* A peer that does not read ends its connection: the load generator will say so. */
-        if (out_len > 0 && send(fd, out, out_len, MSG_NOSIGNAL) != (ssize_t)out_len)
+        if (out_len > 0 && transmit(fd, ssl, out_len) != (ssize_t)out_len)
             close_after = 1;
     }
     if (close_after)
-        close(fd);
+        end(fd, ssl);
 }
 
 /* One per event: cheaper here than a loop until EAGAIN, by a tenth of what a short connection costs. */
@@ -141,7 +176,11 @@ static void on_connection(int listener, int epoll) {
         return;
     }
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
-    connections[fd] = (struct connection){ 0 };
+    connections[fd] = (struct connection){ .ssl = context ? SSL_new(context) : NULL };
+    if (context) {
+        SSL_set_fd(connections[fd].ssl, fd);
+        SSL_set_accept_state(connections[fd].ssl);
+    }
     if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &(struct epoll_event){ .events = EPOLLIN, .data.fd = fd }) < 0)
         close(fd);
 }
@@ -161,6 +200,18 @@ static int open_listener(int port) {
     return fd;
 }
 
+static void load_certificate(const char *certificate, const char *key) {
+    context = SSL_CTX_new(TLS_server_method());
+    if (!context || SSL_CTX_use_certificate_chain_file(context, certificate) != 1 ||
+        SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) != 1) {
+        ERR_print_errors_fp(stderr);
+        exit(1);
+    }
+    SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+    SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_read_ahead(context, 1);
+}
+
 static void on_sigterm(int signum) {
     (void)signum;
     _exit(0);
@@ -168,12 +219,15 @@ static void on_sigterm(int signum) {
 
 int main(int argc, char **argv) {
     int port = argc >= 2 ? atoi(argv[1]) : 0;
-    if (port <= 0 || port > 65535 || argc > 3) {
-        fprintf(stderr, "usage: bench_raw PORT [ANSWER]\n");
+    if (port <= 0 || port > 65535 || (argc > 3 && argc != 5)) {
+        fprintf(stderr, "usage: bench_raw PORT [ANSWER [CERTIFICATE KEY]]\n");
         return 2;
     }
-    load_answer(argc == 3 ? argv[2] : NULL);
+    load_answer(argc >= 3 && argv[2][0] ? argv[2] : NULL);
+    if (argc == 5)
+        load_certificate(argv[3], argv[4]);
     signal(SIGTERM, on_sigterm);
+    signal(SIGPIPE, SIG_IGN);
     int listener = open_listener(port);
     int epoll = epoll_create1(EPOLL_CLOEXEC);
     if (epoll < 0)

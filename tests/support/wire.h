@@ -7,6 +7,9 @@
  * not to go on, it is sent once more with another request right behind it: that changes nothing, and no handler sees
  * it.
  *
+ * The same over TLS, with WIRE_TLS=1.2 or 1.3 in the environment: byte by byte then means a record for each. (Splits at
+ * every position are left out: records make no difference to where OpenSSL's reader is.)
+ *
  * Nothing waits for time. An open connection is one that answers the next request, `GET /probe`; a closed one is read
  * to its end. On all answers it is checked that they are framed in one way only, that they say `Connection: close` if
  * and only if that is what happens, and that the handlers' failures alone are logged as errors.
