@@ -61,7 +61,6 @@ struct tc_tcpserver {
     tc__accept_cb accept_cb; /* instead of cb */
     tc__list_t accepts;      /* futures that wait for a connection; of a server without either */
     void *user_data;
-    const char *plain_answer, *alpn; /* of a server with TLS; may be NULL */
     unsigned refs;
     bool starving;
     bool paused;
@@ -165,9 +164,7 @@ static int start_tls(tc_tcpserver_t *server, tc_iostream_t *stream, const tc__ad
     return tc__tls_start(stream, &(tc__tls_params_t){ .context = server->options.tls,
                                                       .server = true,
                                                       .handshake_timeout_ms = server->options.handshake_timeout_ms,
-                                                      .peer = peer,
-                                                      .alpn = tc_str(server->alpn ? server->alpn : ""),
-                                                      .plain_answer = server->plain_answer });
+                                                      .peer = peer });
 }
 
 static void hand_out(tc_tcpserver_t *server, tc_iostream_t *stream, const struct sockaddr *address) {
@@ -522,11 +519,6 @@ void tc_tcpserver_free(tc_tcpserver_t *server) {
         return;
     tc_tcpserver_stop(server);
     unref(server);
-}
-
-void tc__tcpserver_set_protocol(tc_tcpserver_t *server, const char *plain_answer, const char *alpn) {
-    server->plain_answer = plain_answer;
-    server->alpn = alpn;
 }
 
 void tc__tcpserver_pause(tc_tcpserver_t *server) {

@@ -28,10 +28,6 @@ typedef void (*tc__accept_cb)(tc_iostream_t *stream, const tc__address_t *peer, 
 int tc__tcpserver_new(tc_tcpserver_t **out, tc_ioloop_t *loop, const tc_tcpserver_options_t *options, tc__accept_cb cb,
                       void *user_data);
 
-/* With TLS, both static: what a client gets that does not speak it, as it is; the protocols that are agreed on (see
- * tc__tls_set_default_alpn). Neither has to be: NULL. */
-void tc__tcpserver_set_protocol(tc_tcpserver_t *server, const char *plain_answer, const char *alpn);
-
 /* Leave connections in the system's queue for now (connection limit), and take them again. */
 void tc__tcpserver_pause(tc_tcpserver_t *server);
 void tc__tcpserver_resume(tc_tcpserver_t *server);

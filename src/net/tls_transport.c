@@ -515,10 +515,6 @@ static int new_tls(tc__tls_t **out, tc_iostream_t *stream, const tc__tls_params_
     err = TC_ETLS;
     if (!tls->ssl)
         goto fail;
-    if (params->alpn.len > 0 && (err = tc__tls_set_default_alpn(tls->ssl, params->alpn)) < 0) {
-        SSL_free(tls->ssl);
-        goto fail;
-    }
     SSL_set_read_ahead(tls->ssl, 0); /* that is what the loop's buffer is for */
     BIO_up_ref(shared->bio);
     SSL_set_bio(tls->ssl, shared->bio, shared->bio);

@@ -83,7 +83,6 @@ typedef struct {
     tc_bytes_t alpn;               /* static; see tc__tls_set_default_alpn; len 0: none */
     tc_bytes_t received;           /* that the stream has read already, and that belong to the handshake; copied */
     const char *plain_answer;      /* static; sent as it is to a client that does not speak TLS; NULL: nothing */
-    tc_bytes_t alpn;               /* static; see tc__tls_set_default_alpn; empty: nothing is said of protocols */
 } tc__tls_params_t;
 
 /*
