@@ -55,8 +55,8 @@ static int take_options(tc_tls_context_t *tls, const tc_tls_options_t *options) 
     TC_TRY(tc__tls_parse_alpn(&tls->memory, &tls->alpn, options->alpn));
     tls->options.alpn = NULL;
     tls->options.certificate = (tc_tls_certificate_t){ 0 };
-    tls->first.certificate = options->certificate;
-    TC_TRY(tc__tls_copy_certificate(&tls->memory, &tls->first.certificate));
+    TC_TRY(tc__tls_copy_certificate(&tls->memory, &copy.certificate));
+    tls->first.certificate = copy.certificate; /* ours from here on, to be erased */
     if (copy.insecure_key_log_file) {
         tls->key_log = tc__tls_key_log_open(copy.insecure_key_log_file);
         if (tls->key_log < 0)
