@@ -23,7 +23,7 @@ static int check_key(const tc__tls_loaded_t *loaded, const char *key_name, const
     if (X509_check_private_key(sk_X509_value(loaded->certificates, 0), loaded->key) == 1)
         return 0;
     ERR_clear_error();
-    return tc__fail(TC_ETLS, "%s: not the key of the certificate in %s", key_name, cert_name);
+    return tc__fail(TC_ETLS, "%s: not the key of %s", key_name, cert_name);
 }
 
 static int load_texts(tc__tls_loaded_t *out, const tc__tls_text_t *cert, const tc__tls_text_t *key,

@@ -58,12 +58,29 @@ static int unreadable(const tc__tls_text_t *text, const char *what) {
     return tc__fail(err, "%s: %s (%s)", text->name, err == TC_ENOMEM ? "not read" : what, reason);
 }
 
+typedef struct {
+    tc_tls_password_cb cb;
+    void *user_data;
+    bool asked, given;
+} password_t;
+
+/* There must be one of ours: OpenSSL's own asks at the terminal. */
+static int on_password(char *out, int size, int writing, void *user_data) {
+    (void)writing;
+    password_t *password = user_data;
+    password->asked = true;
+    int len = password->cb ? password->cb(out, (size_t)size, password->user_data) : -1;
+    password->given = len >= 0 && len <= size;
+    return password->given ? len : -1;
+}
+
 int tc__tls_read_certificates(STACK_OF(X509) * *out, const tc__tls_text_t *text) {
     BIO *bio = NULL;
+    password_t none = { 0 };
     STACK_OF(X509) *found = sk_X509_new_null();
     int err = found ? open_bio(&bio, text) : tc__tls_take_error(text->name);
     while (err == 0) {
-        X509 *certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+        X509 *certificate = PEM_read_bio_X509(bio, NULL, on_password, &none);
         if (!certificate)
             break;
         if (sk_X509_push(found, certificate) <= 0) {
@@ -81,22 +98,6 @@ int tc__tls_read_certificates(STACK_OF(X509) * *out, const tc__tls_text_t *text)
     else
         sk_X509_pop_free(found, X509_free);
     return err;
-}
-
-typedef struct {
-    tc_tls_password_cb cb;
-    void *user_data;
-    bool asked, given;
-} password_t;
-
-/* There must be one of ours: OpenSSL's own asks at the terminal. */
-static int on_password(char *out, int size, int writing, void *user_data) {
-    (void)writing;
-    password_t *password = user_data;
-    password->asked = true;
-    int len = password->cb ? password->cb(out, (size_t)size, password->user_data) : -1;
-    password->given = len >= 0 && len <= size;
-    return password->given ? len : -1;
 }
 
 static int no_key(const tc__tls_text_t *text, const password_t *password) {

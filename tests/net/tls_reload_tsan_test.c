@@ -82,7 +82,7 @@ static void a_reload_of_a_bad_file_changes_nothing(void **state) {
     assert_int_equal(tc_tls_context_new(&server, cert_file, key_file), 0);
     assert_int_equal(tc_tls_context_add(server, NULL, &(tc_tls_certificate_t){ .cert_file = other_file }), 0);
     certificates_file("server.pem", certificates[0].cert_pem, NULL); /* and the key is the old one's */
-    snprintf(detail, sizeof detail, "%s: not the key of the certificate in %s", key_file, cert_file);
+    snprintf(detail, sizeof detail, "%s: not the key of %s", key_file, cert_file);
     assert_int_equal(tc_tls_context_reload(server), TC_ETLS);
     assert_string_equal(tc_error_detail(), detail);
     assert_int_equal(meet("example.com"), 1);
