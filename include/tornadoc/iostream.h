@@ -192,6 +192,35 @@ TC_EXTERN int tc_iostream_wait_for_handshake(tc_iostream_t *stream, tc_iostream_
                                              void *user_data) TC_MUST_CHECK;
 TC_EXTERN tc_future_t *tc_iostream_wait_for_handshake_future(tc_iostream_t *stream);
 
+/* What the handshake agreed on: NULL, "" or false before it is done, after the stream was closed, and without TLS.
+ * Texts live until the stream is closed. */
+TC_EXTERN const char *tc_iostream_tls_version(const tc_iostream_t *stream);     /**< "TLSv1.3" */
+TC_EXTERN const char *tc_iostream_tls_cipher(const tc_iostream_t *stream);      /**< "TLS_AES_256_GCM_SHA384" */
+TC_EXTERN const char *tc_iostream_tls_server_name(const tc_iostream_t *stream); /**< that the client asked for (SNI) */
+TC_EXTERN tc_bytes_t tc_iostream_tls_alpn(const tc_iostream_t *stream);         /**< "http/1.1"; no NUL behind it */
+/** Whether a session of before was taken up again, which saves the larger part of the work. */
+TC_EXTERN bool tc_iostream_tls_session_reused(const tc_iostream_t *stream);
+
+/** The other side's certificate, in words. What it says is true only if it was verified. */
+typedef struct {
+    bool verified;             /**< it leads to a CA that is trusted, and its dates are right */
+    const char *subject;       /**< "CN=client,O=Example" (RFC 2253) */
+    const char *issuer;        /**< in the same form */
+    const char *serial_number; /**< in hexadecimal digits, as all of them here lower case */
+    const char *sha256;        /**< the fingerprint */
+    const char *const *names;  /**< subject alternative names: "DNS:example.com", "IP:::1", "email:…", "URI:…" */
+    size_t name_count;         /**< of `names` */
+    int64_t not_before, not_after; /**< seconds since 1970 */
+    tc_bytes_t der;                /**< all of it */
+} tc_peer_certificate_t;
+
+/**
+ * What the other side has shown, as a copy: free it some time, also after the stream is gone.
+ * @return 0; TC_ENOENT: it has shown none; TC_EINVAL: no TLS, or no handshake yet; TC_ETLS: it is malformed; TC_ENOMEM
+ */
+TC_EXTERN int tc_iostream_peer_certificate(const tc_iostream_t *stream, tc_peer_certificate_t **out) TC_MUST_CHECK;
+TC_EXTERN void tc_peer_certificate_free(tc_peer_certificate_t *certificate); /**< NULL is fine */
+
 /* ---- The same as futures -------------------------------------------------------------------------------------- */
 
 /*

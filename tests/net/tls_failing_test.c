@@ -181,6 +181,43 @@ static void each_recv_and_send_fails_in_turn(void **state) {
     }
 }
 
+static void a_certificate_is_read_whole_or_not_at_all(void **state) {
+    (void)state;
+    tc_iostream_t *pair[2];
+    assert_int_equal(tc_ioloop_new(&loop), 0);
+    assert_int_equal(tc_iostream_pair(&pair[0], &pair[1], loop, NULL), 0);
+    for (int i = 0; i < 2; i++) {
+        tc_iostream_tls_options_t options = { .tls = i == 0 ? server_tls : client_tls,
+                                              .server_side = i == 0,
+                                              .server_hostname = "example.com" };
+        assert_int_equal(tc_iostream_start_tls(pair[i], &options, NULL, NULL), 0);
+    }
+    settle();
+    int failures = 0;
+    for (long nth = 1;; nth++) {
+        tc_peer_certificate_t *certificate = NULL;
+        fail_allocation(nth, false);
+        int err = tc_iostream_peer_certificate(pair[1], &certificate);
+        bool reached = memory.calls >= nth;
+        allow_allocations();
+        assert_int_equal(ERR_peek_error(), 0);
+        assert_true(err == 0 || (err == TC_ENOMEM && !certificate));
+        failures += err < 0;
+        if (err == 0) {
+            assert_string_equal(certificate->subject, "CN=example.com");
+            assert_int_equal(certificate->name_count, 1);
+        }
+        tc_peer_certificate_free(certificate);
+        if (!reached)
+            break;
+    }
+    assert_true(failures > 5);
+    for (int i = 0; i < 2; i++)
+        tc_iostream_close(pair[i]);
+    settle();
+    tc_ioloop_free(loop);
+}
+
 static int prepare(void **state) {
     (void)state;
     transport = tc__memory_transport;
@@ -211,6 +248,7 @@ int main(void) {
         cmocka_unit_test(without_trouble_all_goes_well),
         cmocka_unit_test(each_allocation_fails_in_turn),
         cmocka_unit_test(each_recv_and_send_fails_in_turn),
+        cmocka_unit_test(a_certificate_is_read_whole_or_not_at_all),
     };
     if (CRYPTO_set_mem_functions(crypto_malloc, crypto_realloc, crypto_free) != 1 || use_failing_allocator() < 0)
         return 1; /* first of all calls */

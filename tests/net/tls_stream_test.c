@@ -914,6 +914,51 @@ static void a_connection_is_given_up_in_the_middle_of_the_handshake(void **state
     log_lines = 0;
 }
 
+/* ---- What was agreed on ---- */
+
+static void what_the_handshake_agreed_on_can_be_read(void **state) {
+    (void)state;
+    static const char *const names[] = { "TLSv1.2", "TLSv1.3" };
+    for_each_version() {
+        start_pair(MEMORY, NULL);
+        assert_null(tc_iostream_tls_version(server));
+        until(is_open(server) && is_open(client));
+        assert_string_equal(tc_iostream_tls_version(server), names[version_index]);
+        assert_string_equal(tc_iostream_tls_version(client), names[version_index]);
+        assert_string_equal(tc_iostream_tls_cipher(server), tc_iostream_tls_cipher(client));
+        assert_string_equal(tc_iostream_tls_server_name(server), "example.com");
+        assert_int_equal(tc_iostream_tls_alpn(server).len, 0);
+        assert_false(tc_iostream_tls_session_reused(server));
+        close_pair();
+    }
+}
+
+static void the_peers_certificate_can_be_read(void **state) {
+    (void)state;
+    tc_peer_certificate_t *certificate = NULL;
+    start_pair(MEMORY, NULL);
+    assert_int_equal(tc_iostream_peer_certificate(client, &certificate), TC_EINVAL);
+    until(is_open(server) && is_open(client));
+    assert_int_equal(tc_iostream_peer_certificate(server, &certificate), TC_ENOENT);
+    assert_int_equal(tc_iostream_peer_certificate(client, &certificate), 0);
+    close_pair();
+    assert_true(certificate->verified);
+    assert_string_equal(certificate->subject, "CN=example.com");
+    assert_string_equal(certificate->issuer, "CN=Test");
+    assert_int_equal(certificate->name_count, 2);
+    assert_string_equal(certificate->names[0], "DNS:example.com");
+    assert_string_equal(certificate->names[1], "IP:127.0.0.1");
+    assert_int_equal(strlen(certificate->sha256), 64);
+    assert_true(certificate->not_before < time(NULL) && time(NULL) < certificate->not_after);
+    assert_true(certificate->not_after - certificate->not_before < 20 * 86400);
+    const unsigned char *der = (const unsigned char *)certificate->der.data;
+    X509 *same = d2i_X509(NULL, &der, (long)certificate->der.len);
+    assert_int_equal(X509_cmp(same, server_certificate.x509), 0);
+    X509_free(same);
+    tc_peer_certificate_free(certificate);
+    tc_peer_certificate_free(NULL);
+}
+
 /* OpenSSL's own client, in a process of its own: sends a line, prints what comes. */
 static void s_client_talks_to_a_server(void **state) {
     (void)state;
@@ -984,6 +1029,8 @@ int main(void) {
         TEST(a_server_gives_out_streams_before_the_handshake_is_over),
         TEST(a_client_connects_by_name_and_checks_it),
         TEST(a_connection_is_given_up_in_the_middle_of_the_handshake),
+        TEST(what_the_handshake_agreed_on_can_be_read),
+        TEST(the_peers_certificate_can_be_read),
         TEST(s_client_talks_to_a_server),
     };
     return cmocka_run_group_tests_name("tls streams", tests, make_contexts, free_contexts);
