@@ -16,7 +16,7 @@ static const char *chain_file, *key_file, *ca_file, *named_file, *added_file;
 static tc_tls_context_t *server, *client;
 static SSL_CTX *adopted;
 static char large_key[64 * 1024]; /* an allocation of its own */
-static int wrong; /* counted, since a scenario cleans up to its end */
+static int wrong;                 /* counted, since a scenario cleans up to its end */
 
 static void expect(bool right) {
     wrong += !right;
