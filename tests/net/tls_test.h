@@ -22,6 +22,11 @@ typedef struct {
     char server_reason[TC__TLS_REASON], client_reason[TC__TLS_REASON];
 } tls_pair_t;
 
+/* OpenSSL's words for a reason of its library for TLS; they change with its versions. */
+static inline const char *tls_words(int reason) {
+    return ERR_reason_error_string(ERR_PACK(ERR_LIB_SSL, 0, reason));
+}
+
 static inline void tls_connect(tls_pair_t *pair) {
     BIO *server_side, *client_side;
     assert_int_equal(BIO_new_bio_pair(&server_side, 0, &client_side, 0), 1);
