@@ -77,7 +77,11 @@ enum {
     TC_NO_XSRF = 1u << 3,
     /** Without a tc_current_user, GET and HEAD are sent to the application's login_url, with ?next=, and the others, or
      *  all if there is none, get a 403. Asked when `admit` is done, before a byte of the body. (authenticated) */
-    TC_LOGIN_REQUIRED = 1u << 4
+    TC_LOGIN_REQUIRED = 1u << 4,
+    /** A 200 to GET or HEAD that was not flushed gets an ETag, of a digest of the whole body, unless the handler has
+     * set one; and who has it by If-None-Match is answered by 304, who wants another by If-Match by 412. (compute_etag)
+     */
+    TC_ETAG = 1u << 5
 };
 
 /** Copied when registered, so that a compound literal is fine. NULL callbacks are inherited from the group's `base`,
@@ -425,6 +429,19 @@ TC_EXTERN int tc_clear_header(tc_request_t *req, const char *name);
  *         6.5.1: Content-Length, Content-Type, Set-Cookie, Cache-Control, Location …)
  */
 TC_EXTERN int tc_set_trailer(tc_request_t *req, const char *name, const char *value);
+
+/**
+ * What the answer is a version of, and whether the client has it, or wants another (RFC 9110 section 13): sets ETag and
+ * Last-Modified, and looks at If-Match, If-None-Match, If-Unmodified-Since and If-Modified-Since. Before the work, in
+ * any method:
+ *
+ *     TC_TRY(tc_check_conditions(req, tc_sprintf(req, "\"v%d\"", version), 0));
+ *
+ * @param etag with its quotes, "\"v7\"" or "W/\"v7\""; NULL: none
+ * @param modified seconds since 1970; 0: not known
+ * @return 0: go on; 304, which was answered, and 412, which is the outcome: to be returned; TC_EINVAL; TC_ENOMEM
+ */
+TC_EXTERN int tc_check_conditions(tc_request_t *req, const char *etag, int64_t modified) TC_MUST_CHECK;
 
 /** Answer with Location, percent-encoded where it must be; finishes. `status` 0: 302. */
 TC_EXTERN int tc_redirect(tc_request_t *req, const char *url, int status);

@@ -20,7 +20,8 @@
 #include "util/log_internal.h"
 #include "web/request_internal.h"
 
-#define KNOWN_FLAGS ((uint32_t)(TC_COROUTINE | TC_CANCEL_ON_CLOSE | TC_DECOMPRESS | TC_NO_XSRF | TC_LOGIN_REQUIRED))
+#define KNOWN_FLAGS \
+    ((uint32_t)(TC_COROUTINE | TC_CANCEL_ON_CLOSE | TC_DECOMPRESS | TC_NO_XSRF | TC_LOGIN_REQUIRED | TC_ETAG))
 
 struct tc_router {
     tc_router_t *next;

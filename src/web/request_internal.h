@@ -11,6 +11,7 @@
  *     request_output.c  what verbs write
  *     request_cookies.c cookies that go out, and those that are signed
  *     request_error.c   error pages
+ *     request_etag.c    ETags, and conditions on them
  *     static_….c        files that are served: static_private.h
  *     request_later.c   tc_then, tokens
  *     current_user.c    who asks
@@ -225,6 +226,10 @@ void tc__request_own_headers(tc_request_t *req); /* of an endpoint that is marke
 bool tc__request_is_preflight(const tc_request_t *req);
 int tc__request_answer_preflight(tc_request_t *req);        /* an outcome */
 bool tc__request_origin_is_listed(const tc_request_t *req); /* by .cors, and by its name */
+
+/* ---- request_etag.c ---- */
+/* Before the answer is sent, for TC_ETAG: its ETag is set, and it may have become a 304. 0, or the outcome instead. */
+int tc__request_end_with_etag(tc_request_t *req);
 
 /* ---- request_later.c ---- */
 /* Ask the producers of what is waited for to stop. */

@@ -383,6 +383,8 @@ int tc_finish(tc_request_t *req) {
         return tc__request_check_writable(req, "tc_finish");
     tc__request_enter(req);
     int err = req->kept_error;
+    if (err == 0 && (req->endpoint->handler.flags & TC_ETAG))
+        err = tc__request_end_with_etag(req);
     if (err == 0 || !req->exchange) {
         tc__request_set_finished(req);
         err = send_output(req, true);
@@ -395,7 +397,7 @@ int tc_finish(tc_request_t *req) {
         tc__request_fail(req, err);
     }
     tc__request_leave(req);
-    return err;
+    return err < 0 ? err : 0;
 }
 
 int tc__request_send_file(tc_request_t *req, const tc__file_piece_t *piece) {

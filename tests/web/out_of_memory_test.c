@@ -139,6 +139,7 @@ static void build(tc_application_t *application) {
     tc_application_add(application, "/post", HANDLER(.get = posts), NULL);
     tc_application_add(application, "/stream", HANDLER(.get = streams), NULL);
     tc_application_add(application, "/fill", HANDLER(.get = fills), NULL);
+    tc_application_add(application, "/etag", HANDLER(.get = fills, .flags = TC_ETAG), NULL);
     tc_router_t *group = tc_application_group(application, "/group", HANDLER(.set_default_headers = default_headers));
     tc_router_add(group, "/upload", HANDLER(.post = says_size, .body = TC_BODY_STREAM, .data_received = on_data), NULL);
     tc_application_add(application, "/gzip", HANDLER(.post = says_size, .flags = TC_DECOMPRESS), NULL);
@@ -224,6 +225,7 @@ static const struct {
     { "/post", "GET", NULL, NULL, 200 },
     { "/stream", "GET", NULL, NULL, 200 },
     { "/fill", "GET", NULL, NULL, 200 },
+    { "/etag", "GET", NULL, NULL, 200 },
     { "/group/upload", "POST", large, NULL, 200 },
     { "/gzip", "POST", large, NULL, 200 },
     { "/gzip", "POST", "no gzip", NULL, 400 },
