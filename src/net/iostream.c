@@ -330,11 +330,11 @@ int tc_iostream_error(const tc_iostream_t *stream) {
 }
 
 void tc_iostream_set_close_callback(tc_iostream_t *stream, tc_iostream_close_cb cb, void *user_data) {
-    if (!stream)
+    if (!stream || stream->sink)
         return;
     stream->close_cb = cb;
     stream->close_data = user_data;
-    if (!cb || stream->sink)
+    if (!cb)
         return;
     if (stream->hangup)
         tc__read_hangup(stream);

@@ -124,10 +124,12 @@ struct tc_iostream {
     tc__list_t node;               /* in the loop's streams */
     tc__soon_t soon;               /* referenced while queued */
     const tc__stream_sink_t *sink; /* NULL: single operations */
-    void *self;
+    union {
+        void *self;       /* the sink's; who has one sets no close callback */
+        void *close_data; /* close_cb's */
+    };
     tc__stream_ops_t *ops; /* NULL: none was used yet */
     tc_iostream_close_cb close_cb;
-    void *close_data;
     tc__buffer_t in; /* read, not yet consumed */
     tc__chunk_t *queue, *queue_tail;
     size_t queued; /* bytes in the queue */
