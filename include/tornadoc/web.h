@@ -242,7 +242,9 @@ typedef struct {
     tc_tls_context_t *tls; /**< serve https: the same as server->tls, for short; stays the caller's */
     bool reload_tls;       /**< on SIGHUP read the certificates again (tc_tls_context_reload), off the loop; the outcome
                                 is logged */
-    uintptr_t reserved[6]; /**< must be zero */
+    int redirect_port; /**< with tls: of the same address, a port that answers in the clear, by redirects to https alone
+                            (tc_redirect_to_https); usually 80; TC_ANY_PORT; default none */
+    uintptr_t reserved[5]; /**< must be zero */
 } tc_run_options_t;
 
 /**
@@ -445,6 +447,14 @@ TC_EXTERN int tc_check_conditions(tc_request_t *req, const char *etag, int64_t m
 
 /** Answer with Location, percent-encoded where it must be; finishes. `status` 0: 302. */
 TC_EXTERN int tc_redirect(tc_request_t *req, const char *url, int status);
+/**
+ * A request that came by https goes on: 0, and nothing is done. One that came in the clear is answered by a 308 to the
+ * same host, path and query by https, on `port` (0: 443), and finished; from `admit`, before its body is read. Whether
+ * it came by https is what tc_protocol says. Without a Host, as from old HTTP/1.0 clients, it is 400.
+ *
+ *     static int to_https(tc_request_t *req) { return tc_redirect_to_https(req, 0); }
+ */
+TC_EXTERN int tc_redirect_to_https(tc_request_t *req, int port);
 /** `return tc_http_error(req, 404, "no such user");` returns `status`; the message (or NULL) is shown and logged.
  *  Without the `return` it changes nothing: the handler goes on. */
 TC_EXTERN int tc_http_error(tc_request_t *req, int status, const char *message) TC_MUST_CHECK;

@@ -18,6 +18,7 @@
  *     xsrf.c            tokens against requests that others forge
  *     session.c         what is kept in a signed cookie
  *     basic_auth.c      names and passwords
+ *     redirect_to_https.c  from http to https
  *     own_headers.c     fields of all answers: request ids, CORS …
  *     request_json.c    JSON in and out
  *     request_coroutine.c  callbacks that await

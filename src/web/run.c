@@ -3,8 +3,9 @@
  * IOLoop.start)
  *
  * tc_application_run owns main: it makes a loop and a server, raises the limit of descriptors, and turns SIGINT and
- * SIGTERM into a drain, and SIGHUP, for those who ask, into a reload of certificates. Whatever goes wrong before it
- * serves is logged in words, for few programs would print them.
+ * SIGTERM into a drain, and SIGHUP, for those who ask, into a reload of certificates. Beside an https server it may run
+ * a second one, for a port in the clear from which all are redirected. Whatever goes wrong before it serves is logged
+ * in words, for few programs would print them.
  */
 #include <string.h>
 #include <sys/resource.h>
@@ -34,7 +35,8 @@ int tc_httpserver_new(tc_httpserver_t **out, tc_ioloop_t *loop, tc_application_t
 
 typedef struct {
     tc_ioloop_t *loop;
-    tc_httpserver_t *server;
+    tc_httpserver_t *server, *redirecting; /* NULL: none redirects */
+    int https_port;
     uint64_t drain_ms;
     bool draining;
     int err;
@@ -51,8 +53,10 @@ static void on_drained(tc_httpserver_t *server, int err, void *user_data) {
 static void on_signal(tc_ioloop_t *loop, int signum, void *user_data) {
     (void)signum;
     run_t *run = user_data;
-    int err = tc_httpserver_drain(run->server, run->draining ? 0 : run->drain_ms, run->draining ? NULL : on_drained,
-                                  run);
+    uint64_t drain_ms = run->draining ? 0 : run->drain_ms;
+    int err = tc_httpserver_drain(run->server, drain_ms, run->draining ? NULL : on_drained, run);
+    if (run->redirecting && err == 0)
+        err = tc_httpserver_drain(run->redirecting, drain_ms, NULL, NULL); /* its answers are short */
     run->draining = true;
     if (err < 0)
         tc_ioloop_stop(loop);
@@ -81,6 +85,41 @@ static void on_sighup(tc_ioloop_t *loop, int signum, void *user_data) {
     tc_future_unref(tc_run_in_executor(NULL, reload, tls, drop_context)); /* a failure to begin is logged by that */
 }
 
+/* ---- The way to https ---- */
+
+static int redirect(tc_request_t *req) {
+    const int *https_port = tc_arg(req);
+    return tc_redirect_to_https(req, *https_port);
+}
+
+static bool is_host(const char *address) {
+    return !address ||
+           (strncmp(address, "unix:", 5) != 0 && strncmp(address, "fd:", 3) != 0 && strcmp(address, "systemd") != 0);
+}
+
+static int check_redirect(const tc_run_options_t *options, const tc_tls_context_t *tls) {
+    if (options->redirect_port == 0)
+        return 0;
+    if (!tls)
+        return tc__misuse(TC_EINVAL, "tc_run_options_t: `redirect_port` leads to https, and `tls` is NULL");
+    if (!is_host(options->address))
+        return tc__misuse(TC_EINVAL, "tc_run_options_t: `redirect_port` is of no use with the address %s",
+                          options->address);
+    return 0;
+}
+
+/* In `admit`, so that no body is waited for. */
+static int listen_to_redirect(run_t *run, const tc_run_options_t *options, tc_httpserver_options_t server) {
+    tc_application_t *app = tc_application_new(NULL);
+    tc_application_set_default(app, &(tc_request_handler_t){ .admit = redirect, .any = redirect }, &run->https_port);
+    server.tls = NULL;
+    server.handshake_timeout_ms = 0;
+    run->https_port = tc_httpserver_port(run->server);
+    int err = tc_httpserver_new(&run->redirecting, run->loop, app, &server);
+    tc_application_free(app);
+    return err < 0 ? err : tc_httpserver_listen(run->redirecting, options->address, options->redirect_port);
+}
+
 /* ---- Beginning and end ---- */
 
 /* As many connections as the system allows; not being allowed to is no failure. */
@@ -97,9 +136,10 @@ static int check_options(const tc_run_options_t *options) {
         return tc__misuse(TC_EINVAL, "tc_run_options_t: `reserved` must be zero");
     if (options->tls && options->server && options->server->tls && options->server->tls != options->tls)
         return tc__misuse(TC_EINVAL, "tc_run_options_t: `tls` and `server->tls` are two contexts");
-    if (options->reload_tls && !options->tls && !(options->server && options->server->tls))
+    const tc_tls_context_t *tls = options->tls ? options->tls : options->server ? options->server->tls : NULL;
+    if (options->reload_tls && !tls)
         return tc__misuse(TC_EINVAL, "tc_run_options_t: `reload_tls` without a context to reload");
-    return 0;
+    return check_redirect(options, tls);
 }
 
 static int catch_signals(run_t *run, const tc_run_options_t *options, tc_tls_context_t *tls) {
@@ -121,7 +161,8 @@ static int prepare(run_t *run, tc_application_t *app, const tc_run_options_t *op
     TC_TRY(tc_httpserver_new(&run->server, run->loop, app, &server));
     /* before it listens: whoever sees that it serves may tell it to end */
     TC_TRY(catch_signals(run, options, server.tls));
-    return tc_httpserver_listen(run->server, options->address, options->port ? options->port : DEFAULT_PORT);
+    TC_TRY(tc_httpserver_listen(run->server, options->address, options->port ? options->port : DEFAULT_PORT));
+    return options->redirect_port ? listen_to_redirect(run, options, server) : 0;
 }
 
 static int serve(run_t *run, const tc_run_options_t *options) {
@@ -131,6 +172,9 @@ static int serve(run_t *run, const tc_run_options_t *options) {
             return tc__fail(err < 0 ? err : TC_EINVAL, "on_worker_start failed: %d", err);
     }
     tc__log(TC__LOG_GENERAL, TC_LOG_INFO, NULL, "serving on port %d", tc_httpserver_port(run->server));
+    if (run->redirecting)
+        tc__log(TC__LOG_GENERAL, TC_LOG_INFO, NULL, "redirecting port %d to https",
+                tc_httpserver_port(run->redirecting));
     int err = tc_ioloop_start(run->loop);
     if (options->on_worker_stop)
         options->on_worker_stop(run->loop, options->arg);
@@ -150,6 +194,7 @@ int tc_application_run(tc_application_t *app, const tc_run_options_t *options) {
     if (err < 0)
         tc__log(TC__LOG_GENERAL, TC_LOG_ERROR, NULL, "tc_application_run: %s: %s", tc_strerror(err),
                 err == TC_ETIMEDOUT ? "requests were cut at the drain's deadline" : tc_error_detail());
+    tc_httpserver_free(run.redirecting);
     tc_httpserver_free(run.server);
     tc_ioloop_free(run.loop);
     return err;

@@ -243,6 +243,19 @@ static void run_refuses_two_contexts_and_a_reload_of_none(void **state) {
     tc_tls_context_unref(other);
 }
 
+static void run_redirects_to_https_only_from_a_port(void **state) {
+    (void)state;
+    static const char *const addresses[] = { "unix:/nowhere/at/all", "fd:3", "systemd" };
+    assert_int_equal(tc_application_run(wire_application(), &(tc_run_options_t){ .redirect_port = TC_ANY_PORT }),
+                     TC_EINVAL);
+    assert_non_null(strstr(tc_error_detail(), "redirect_port"));
+    for (size_t i = 0; i < sizeof addresses / sizeof addresses[0]; i++) {
+        const tc_run_options_t options = { .address = addresses[i], .tls = tls, .redirect_port = TC_ANY_PORT };
+        assert_int_equal(tc_application_run(wire_application(), &options), TC_EINVAL);
+        assert_non_null(strstr(tc_error_detail(), "redirect_port"));
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(who_speaks_plain_http_is_told_so, start, stop),
@@ -258,6 +271,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_context_of_clients_is_refused, start, stop),
         cmocka_unit_test_setup_teardown(a_handshake_timeout_without_tls_is_refused, start, stop),
         cmocka_unit_test(run_refuses_two_contexts_and_a_reload_of_none),
+        cmocka_unit_test(run_redirects_to_https_only_from_a_port),
     };
     return cmocka_run_group_tests(tests, make_context, drop_context);
 }

@@ -130,6 +130,10 @@ static int redirects(tc_request_t *req) {
     return tc_redirect(req, "/a b", 0);
 }
 
+static int goes_to_https(tc_request_t *req) {
+    return tc_redirect_to_https(req, 8443);
+}
+
 static void build(tc_application_t *application) {
     tc_application_add(application, "/everything/{x}", HANDLER(.any = says_everything), NULL);
     tc_application_add(application, "/json", HANDLER(.post = echoes_json, .name = "json"), NULL);
@@ -149,6 +153,7 @@ static void build(tc_application_t *application) {
     tc_router_add(group, "/error", HANDLER(.get = fails), NULL);
     tc_router_add(group, "/page", HANDLER(.get = fails, .write_error = own_page), NULL);
     tc_router_add(group, "/redirect", HANDLER(.get = redirects), NULL);
+    tc_router_add(group, "/https", HANDLER(.get = goes_to_https), NULL);
     tc_application_add_regex(application, "/regex/(\\d+)", HANDLER(.post = says_size), NULL);
     tc_router_t *host = tc_application_host(application, "example.com");
     tc_router_add(host, "/", HANDLER(.get = fails), NULL);
@@ -233,6 +238,7 @@ static const struct {
     { "/group/error", "GET", NULL, NULL, 404 },
     { "/group/page", "GET", NULL, NULL, 404 },
     { "/group/redirect", "GET", NULL, NULL, 302 },
+    { "/group/https", "GET", NULL, NULL, 308 },
     { "/regex/12", "POST", large, NULL, 200 },
     { "/nowhere", "GET", NULL, NULL, 404 },
 };
