@@ -5,6 +5,7 @@
 #define TORNADOC_INTEROP_H
 
 #include <tornadoc/ioloop.h>
+#include <tornadoc/iostream.h>
 #include <tornadoc/tls.h>
 
 #ifdef __cplusplus
@@ -34,6 +35,23 @@ struct ssl_ctx_st; /* SSL_CTX of <openssl/ssl.h> */
  * @return 0; TC_EINVAL for NULL; TC_ENOMEM
  */
 TC_EXTERN int tc_tls_context_adopt(tc_tls_context_t **out, struct ssl_ctx_st *ssl_ctx) TC_MUST_CHECK;
+
+struct ssl_st; /* SSL */
+
+/**
+ * The SSL of a stream: to be asked, and for settings of its own before the handshake. Reading, writing and closing are
+ * the stream's. NULL without TLS, and after the stream was closed.
+ */
+TC_EXTERN struct ssl_st *tc_iostream_ssl(const tc_iostream_t *stream);
+
+/** In a callback of OpenSSL's: the stream whose SSL it is called for. NULL if that is none. */
+TC_EXTERN tc_iostream_t *tc_iostream_from_ssl(const struct ssl_st *ssl);
+
+/**
+ * Go on with a handshake that a callback of the program's own SSL_CTX has put off (for a certificate that has to be
+ * fetched, say: SSL_ERROR_WANT_X509_LOOKUP and its kin). Its deadline has gone on. Harmless where nothing waits.
+ */
+TC_EXTERN void tc_iostream_continue_handshake(tc_iostream_t *stream);
 
 #ifdef __cplusplus
 }

@@ -113,6 +113,8 @@ static unsigned wanted_events(const tc_iostream_t *stream) {
         events |= TC__STREAM_WRITABLE;
     if (stream->odd)
         events = tc__tls_interest(stream, events);
+    if (stream->odd && stream->tls->state != TC__TLS_OPEN)
+        return events; /* FIN is noticed by reading: it could be told to nobody */
     if (!stream->hangup)
         events |= TC__STREAM_HANGUP;
     else if (events == 0 && !stream->deaf)
@@ -222,18 +224,17 @@ void tc__iostream_on_events(tc_iostream_t *stream, unsigned events) {
         return;
     tc_iostream_ref(stream);
     stream->in_events = true;
-    if (stream->tls)
-        events = tc__tls_on_events(stream, events);
-    if (events & TC__STREAM_FAILED && tc__iostream_open(stream))
+    unsigned left = stream->tls ? tc__tls_on_events(stream, events) : events;
+    if (left & TC__STREAM_FAILED && tc__iostream_open(stream))
         on_failed(stream);
-    if (events & TC__STREAM_WRITABLE && tc__iostream_open(stream))
+    if (left & TC__STREAM_WRITABLE && tc__iostream_open(stream))
         on_writable(stream);
-    if (events & TC__STREAM_READABLE && wants_bytes(stream)) {
-        on_readable(stream, events & TC__STREAM_HANGUP);
+    if (left & TC__STREAM_READABLE && wants_bytes(stream)) {
+        on_readable(stream, left & TC__STREAM_HANGUP);
         if (!stream->eof)
             events &= ~(unsigned)TC__STREAM_READABLE; /* something was taken: perhaps that was all there is */
     }
-    if (events & TC__STREAM_HANGUP && tc__iostream_open(stream))
+    if (left & TC__STREAM_HANGUP && tc__iostream_open(stream))
         tell_hangup(stream);
     stream->in_events = false;
     if (tc__iostream_open(stream))

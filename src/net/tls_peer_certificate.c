@@ -14,6 +14,8 @@
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
+#include <tornadoc/interop.h>
+
 #include "util/arena_internal.h"
 #include "util/error_internal.h"
 
@@ -51,6 +53,26 @@ tc_bytes_t tc_iostream_tls_alpn(const tc_iostream_t *stream) {
 bool tc_iostream_tls_session_reused(const tc_iostream_t *stream) {
     const SSL *ssl = agreed(stream);
     return ssl && SSL_session_reused(ssl);
+}
+
+/* ---- The SSL itself ---- */
+
+SSL *tc_iostream_ssl(const tc_iostream_t *stream) {
+    return stream && stream->tls && !stream->closed ? stream->tls->ssl : NULL;
+}
+
+tc_iostream_t *tc_iostream_from_ssl(const SSL *ssl) {
+    const struct tc__tls_loop *shared = BIO_get_data(SSL_get_rbio(ssl));
+    tc_iostream_t *stream = shared ? shared->current : NULL;
+    return stream && stream->tls->ssl == ssl ? stream : NULL;
+}
+
+void tc_iostream_continue_handshake(tc_iostream_t *stream) {
+    if (!stream || !stream->tls || !stream->tls->waits)
+        return;
+    stream->tls->waits = false;
+    stream->tls->goes_on = true;
+    tc__iostream_soon(stream);
 }
 
 /* ---- The certificate ---- */

@@ -159,12 +159,12 @@ static int opened(tc_iostream_t *stream) {
 /* One step. 0: done; -EAGAIN; else it has failed. */
 static int shake_hands(tc_iostream_t *stream) {
     tc__tls_t *tls = stream->tls;
-    if (tls->busy > 0)
+    if (tls->busy > 0 || tls->waits)
         return -EAGAIN;
     int sent = tc__tls_flush(stream);
     if (sent == -EAGAIN)
         return -EAGAIN;
-    tls->waits = false;
+    tls->waits = tls->goes_on = false;
     tls->may_receive = true;
     tls->stop = TC__TLS_HANDSHAKE_MOST;
     tc__tls_turn_t turn = tc__tls_enter(stream);
@@ -460,7 +460,8 @@ unsigned tc__tls_on_events(tc_iostream_t *stream, unsigned events) {
 
 void tc__tls_look_after(tc_iostream_t *stream) {
     const tc__tls_t *tls = stream->tls;
-    bool begins = tls->state == TC__TLS_HANDSHAKE && (!tls->server || tc__tls_has_input(stream));
+    bool begins = tls->state == TC__TLS_HANDSHAKE && !tls->waits &&
+                  (!tls->server || tls->goes_on || tc__tls_has_input(stream));
     if (begins || stream->more)
         tc__iostream_on_events(stream, TC__STREAM_READABLE);
 }

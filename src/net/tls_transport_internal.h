@@ -67,8 +67,9 @@ typedef struct tc__tls {
     bool may_receive : 1; /* one recv below, if OpenSSL wants more than there is */
     bool fin : 1;         /* the peer's, below */
     bool plain : 1;       /* its first byte is none of TLS */
-    bool owed : 1;  /* the next byte that sendv is given went with the last ones: what was taken then is pending */
-    bool waits : 1; /* for a callback of OpenSSL's */
+    bool owed : 1;    /* the next byte that sendv is given went with the last ones: what was taken then is pending */
+    bool waits : 1;   /* for the program, which a callback of OpenSSL's has asked */
+    bool goes_on : 1; /* it has answered */
     bool want_shut : 1;
     bool shut : 1;    /* close_notify and FIN were sent */
     bool aborted : 1; /* no close_notify */

@@ -6,6 +6,7 @@
 
 #include <openssl/err.h>
 
+#include <tornadoc/interop.h>
 #include <tornadoc/tcpclient.h>
 
 #include "net/tls_transport_internal.h"
@@ -959,6 +960,99 @@ static void the_peers_certificate_can_be_read(void **state) {
     tc_peer_certificate_free(NULL);
 }
 
+/* ---- The program's own SSL_CTX ---- */
+
+/* With a server of that certificate callback; the client begins too. */
+static tc_tls_context_t *start_with_callback(transport_t transport, int (*cb)(SSL *, void *)) {
+    tc_iostream_t *pair[2];
+    tc_tls_context_t *tls = NULL;
+    SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+    SSL_CTX_set_cert_cb(ctx, cb, NULL);
+    assert_int_equal(tc_tls_context_adopt(&tls, ctx), 0);
+    SSL_CTX_free(ctx);
+    stream_pair(transport, pair, NULL);
+    server = pair[0];
+    client = pair[1];
+    tc_iostream_tls_options_t options = { .tls = tls, .server_side = true };
+    assert_int_equal(tc_iostream_start_tls(server, &options, NULL, NULL), 0);
+    assert_int_equal(tc_iostream_start_tls(client, client_options(), NULL, NULL), 0);
+    SSL_set_max_proto_version(tc_iostream_ssl(client), version);
+    return tls;
+}
+
+static struct {
+    int calls;
+    bool known;
+    tc_iostream_t *stream;
+} fetching;
+
+static int fetch_certificate(SSL *ssl, void *arg) {
+    (void)arg;
+    fetching.calls++;
+    fetching.stream = tc_iostream_from_ssl(ssl);
+    if (!fetching.known)
+        return -1;
+    return SSL_use_certificate(ssl, server_certificate.x509) && SSL_use_PrivateKey(ssl, server_certificate.key);
+}
+
+static void a_callback_of_openssl_may_put_the_handshake_off(void **state) {
+    (void)state;
+    for_each_version() {
+        memset(&fetching, 0, sizeof(fetching));
+        tc_tls_context_t *tls = start_with_callback(TCP_SOCKET, fetch_certificate);
+        until(fetching.calls == 1);
+        settle();
+        assert_int_equal(fetching.calls, 1);
+        assert_ptr_equal(fetching.stream, server);
+        if (version == TLS1_3_VERSION) { /* something comes that is to be ignored, and is not looked at yet */
+            static char record[] = { 20, 3, 3, 0, 1, 1 };
+            assert_int_equal(client->tls->lower->sendv(client, &(struct iovec){ record, sizeof(record) }, 1), 6);
+            until(server->watched == 0);
+            assert_int_equal(fetching.calls, 1);
+        }
+        fetching.known = true;
+        tc_iostream_continue_handshake(server);
+        until(is_open(server) && is_open(client));
+        assert_int_equal(fetching.calls, 2);
+        tc_iostream_continue_handshake(server);
+        talk(client, server);
+        close_pair();
+        tc_tls_context_unref(tls);
+    }
+}
+
+static int close_its_stream(SSL *ssl, void *arg) {
+    (void)arg;
+    tc_iostream_close(tc_iostream_from_ssl(ssl));
+    return 1;
+}
+
+static void a_callback_of_openssl_may_close_its_stream(void **state) {
+    (void)state;
+    for_each_version() {
+        tc_tls_context_t *tls = start_with_callback(MEMORY, close_its_stream);
+        tc_iostream_ref(server);
+        until(tc_iostream_closed(client));
+        assert_true(tc_iostream_closed(server));
+        assert_null(tc_iostream_ssl(server));
+        tc_iostream_unref(server);
+        tc_iostream_close(client);
+        tc_tls_context_unref(tls);
+        settle();
+    }
+}
+
+static void fin_in_the_handshake_is_noticed_by_reading_alone(void **state) {
+    (void)state;
+    start_server(TCP_SOCKET, NULL, 0);
+    settle();
+    assert_int_equal(server->watched, TC__STREAM_READABLE);
+    tc_iostream_close(client);
+    until(tc_iostream_closed(server)); /* nothing was said, so nothing is logged */
+    tc_iostream_close(server);
+    settle();
+}
+
 /* OpenSSL's own client, in a process of its own: sends a line, prints what comes. */
 static void s_client_talks_to_a_server(void **state) {
     (void)state;
@@ -1031,6 +1125,9 @@ int main(void) {
         TEST(a_connection_is_given_up_in_the_middle_of_the_handshake),
         TEST(what_the_handshake_agreed_on_can_be_read),
         TEST(the_peers_certificate_can_be_read),
+        TEST(a_callback_of_openssl_may_put_the_handshake_off),
+        TEST(a_callback_of_openssl_may_close_its_stream),
+        TEST(fin_in_the_handshake_is_noticed_by_reading_alone),
         TEST(s_client_talks_to_a_server),
     };
     return cmocka_run_group_tests_name("tls streams", tests, make_contexts, free_contexts);
