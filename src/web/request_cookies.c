@@ -133,12 +133,6 @@ static char *put_quoted(char *at, const char *value) {
     return at;
 }
 
-static char *put(char *at, const char *text) {
-    size_t len = strlen(text);
-    memcpy(at, text, len);
-    return at + len;
-}
-
 /* ---- The field ---- */
 
 typedef struct {
@@ -151,25 +145,25 @@ typedef struct {
 static char *put_expires(char *at, int64_t max_age, int64_t now) {
     char date[TC__DATE_LEN + 1];
     tc__date_format(date, max_age == 0 ? 0 : now + max_age);
-    return put(put(at, "; Expires="), date);
+    return stpcpy(stpcpy(at, "; Expires="), date);
 }
 
 static char *put_attributes(char *at, const set_cookie_t *cookie, int64_t now) {
     static const char *const samesite[] = { "", "; SameSite=Lax", "; SameSite=Strict", "; SameSite=None" };
     const tc_cookie_options_t *options = cookie->options;
     if (options->domain)
-        at = put(put(at, "; Domain="), options->domain);
+        at = stpcpy(stpcpy(at, "; Domain="), options->domain);
     if (cookie->max_age >= 0)
         at = put_expires(at, cookie->max_age, now);
     if (options->httponly)
-        at = put(at, "; HttpOnly");
+        at = stpcpy(at, "; HttpOnly");
     if (cookie->max_age >= 0)
         at += sprintf(at, "; Max-Age=%" PRId64, cookie->max_age);
     if (options->partitioned)
-        at = put(at, "; Partitioned");
-    at = put(put(at, "; Path="), options->path ? options->path : "/");
-    at = put(at, samesite[options->samesite]);
-    return cookie->secure ? put(at, "; Secure") : at;
+        at = stpcpy(at, "; Partitioned");
+    at = stpcpy(stpcpy(at, "; Path="), options->path ? options->path : "/");
+    at = stpcpy(at, samesite[options->samesite]);
+    return cookie->secure ? stpcpy(at, "; Secure") : at;
 }
 
 static size_t len_of(const char *text) {
@@ -190,9 +184,9 @@ static int format(tc_request_t *req, const set_cookie_t *cookie, tc_bytes_t *out
                                    len_of(cookie->options->path));
     if (!text)
         return TC_ENOMEM;
-    char *at = put(text, cookie->name);
+    char *at = stpcpy(text, cookie->name);
     *at++ = '=';
-    at = quoted ? put_quoted(at, cookie->value) : put(at, cookie->value);
+    at = quoted ? put_quoted(at, cookie->value) : stpcpy(at, cookie->value);
     at = put_attributes(at, cookie, tc__request_now(req));
     *at = '\0';
     *out = tc_bytes(text, (size_t)(at - text));
@@ -203,12 +197,10 @@ static tc_bytes_t value_of(const tc__header_t *header) {
     return tc_bytes(header->value, header->value_len);
 }
 
-/* The field among `headers` that sets the same cookie as `text`, "name=…", or NULL. */
-static tc__header_t *find_cookie(tc__headers_t *headers, tc_bytes_t text) {
-    size_t len = (size_t)((const char *)memchr(text.data, '=', text.len) - text.data) + 1;
+/* The field among `headers` that sets the cookie `name`, "user=", or NULL. */
+static tc__header_t *find_cookie(tc__headers_t *headers, tc_bytes_t name) {
     for (size_t i = 0; i < headers->count; i++)
-        if (headers->items[i].id == TC__HEADER_SET_COOKIE &&
-            tc__bytes_starts_with(value_of(&headers->items[i]), tc_bytes(text.data, len)))
+        if (headers->items[i].id == TC__HEADER_SET_COOKIE && tc__bytes_starts_with(value_of(&headers->items[i]), name))
             return &headers->items[i];
     return NULL;
 }
@@ -216,7 +208,7 @@ static tc__header_t *find_cookie(tc__headers_t *headers, tc_bytes_t text) {
 static int put_field(tc_request_t *req, const set_cookie_t *cookie) {
     tc_bytes_t text = { NULL, 0 };
     TC_TRY(format(req, cookie, &text));
-    tc__header_t *field = find_cookie(&req->headers, text);
+    tc__header_t *field = find_cookie(&req->headers, tc_bytes(text.data, strlen(cookie->name) + 1));
     if (!field)
         field = tc__headers_append(&req->headers, tc__request_arena(req), tc_str("Set-Cookie"), text);
     if (!field)
@@ -229,8 +221,8 @@ static int put_field(tc_request_t *req, const set_cookie_t *cookie) {
 void tc__request_keep_cookies(tc_request_t *req, const tc__headers_t *old) {
     for (size_t i = 0; i < old->count; i++) {
         const tc__header_t *field = &old->items[i];
-        if (field->id == TC__HEADER_SET_COOKIE && memchr(field->value, '=', field->value_len) &&
-            !find_cookie(&req->headers, value_of(field)))
+        const char *equals = field->id == TC__HEADER_SET_COOKIE ? memchr(field->value, '=', field->value_len) : NULL;
+        if (equals && !find_cookie(&req->headers, tc_bytes(field->value, (size_t)(equals + 1 - field->value))))
             tc__headers_append(&req->headers, tc__request_arena(req), tc_bytes(field->name, field->name_len),
                                value_of(field));
     }

@@ -164,6 +164,19 @@ static void version_1_of_the_format_is_refused(void **state) {
                      TC_EINVAL);
 }
 
+/* Signed with the key, and not by a writer of this format. */
+static void a_value_that_is_no_strict_base64_is_refused(void **state) {
+    (void)state;
+    assert_int_equal(decode("2|1:0|10:1300000000|3:key|4:!!!!|"
+                            "2ca5686c3515ca64a9763df96339e13f7aa66a95b73305e39f995e67c5c7cdf5"),
+                     TC_EINVAL);
+    assert_non_null(strstr(tc_error_detail(), "base64"));
+    assert_int_equal(decode("2|1:0|10:1300000000|3:key|4:Zh==|"
+                            "2d1372bc69cef1b03146f138c0878784860f0442c8c2ad17405b6b33497990c8"),
+                     TC_EINVAL);
+    assert_non_null(strstr(tc_error_detail(), "base64"));
+}
+
 #define SIG "3d4e60b996ff9c5d5788e333a0cba6f238a22c6c0f94788870e1a9ecd482e152"
 
 static void what_is_not_the_format_is_refused(void **state) {
@@ -299,6 +312,7 @@ int main(void) {
         cmocka_unit_test(each_bit_counts),
         cmocka_unit_test(no_part_of_a_value_is_one),
         cmocka_unit_test(version_1_of_the_format_is_refused),
+        cmocka_unit_test(a_value_that_is_no_strict_base64_is_refused),
         cmocka_unit_test(what_is_not_the_format_is_refused),
         cmocka_unit_test(a_text_that_does_not_fit_is_measured_and_not_begun),
         cmocka_unit_test(arguments_are_checked),
