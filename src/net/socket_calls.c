@@ -33,20 +33,24 @@ static int system_accept4(int fd, struct sockaddr *address, socklen_t *len, int 
 #endif
 
 /* sendfile has no MSG_NOSIGNAL. The signal goes to the thread that sends, so here it is kept from it, and taken back if
- * it came; one that was pending before stays. */
+ * it came. A program that blocks it itself may have one that is pending: that stays. */
 #if defined(__linux__)
 static ssize_t system_sendfile(int fd, int file, uint64_t offset, size_t len) {
     sigset_t pipe_signal, before, pending;
     off_t at = (off_t)offset;
     sigemptyset(&pipe_signal);
     sigaddset(&pipe_signal, SIGPIPE);
+    sigemptyset(&pending);
     pthread_sigmask(SIG_BLOCK, &pipe_signal, &before);
-    sigpending(&pending);
+    bool blocked = sigismember(&before, SIGPIPE) == 1;
+    if (blocked)
+        sigpending(&pending);
     ssize_t n = sendfile(fd, file, &at, len);
     int err = errno;
     if (n < 0 && err == EPIPE && !sigismember(&pending, SIGPIPE))
         sigtimedwait(&pipe_signal, NULL, &(struct timespec){ 0 });
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (!blocked)
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
     errno = err;
     return n;
 }
