@@ -222,6 +222,16 @@ TC_EXTERN int tc_router_add(tc_router_t *router, const char *pattern, const tc_r
 TC_EXTERN int tc_router_add_regex(tc_router_t *router, const char *regex, const tc_request_handler_t *handler,
                                   void *arg);
 
+/**
+ * A route that leads elsewhere: to a path of this host, "/people/{id}", or to "https://example.com/people/{id}", where
+ * {id} is what the pattern captured, as it came; the request's query goes along. For GET and HEAD; with 307 and 308,
+ * which keep the method, for all. Captures cannot be part of the host. (RedirectHandler)
+ *
+ * @param status 0: 301; 302, 303, 307, 308
+ */
+TC_EXTERN int tc_application_add_redirect(tc_application_t *app, const char *pattern, const char *url, int status);
+TC_EXTERN int tc_router_add_redirect(tc_router_t *router, const char *pattern, const char *url, int status);
+
 /** Requests that no route takes; default a 404. */
 TC_EXTERN int tc_application_set_default(tc_application_t *app, const tc_request_handler_t *handler, void *arg);
 
