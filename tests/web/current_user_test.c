@@ -78,6 +78,25 @@ static void a_user_may_be_found_out_in_admit_after_some_waiting(void **state) {
     assert_log("403 GET / (127.0.0.1): nobody is logged in");
 }
 
+static int looks_it_up_awaiting(tc_request_t *req) {
+    TC_TRY(tc_await(tc_sleep(NULL, 10), NULL));
+    tc_set_current_user(req, tc_header(req, "X-User") ? zoe : NULL);
+    return 0;
+}
+
+static void a_user_may_be_awaited(void **state) {
+    (void)state;
+    if (!tornadoc_has("coroutines"))
+        skip();
+    use_options(&(tc_application_options_t){ .login_url = "/login", .xsrf_cookies = true });
+    route("/", HANDLER(.get = greets, .post = greets, .admit = looks_it_up_awaiting,
+                       .flags = TC_LOGIN_REQUIRED | TC_COROUTINE));
+    assert_string_equal(ask_as_zoe("/"), "200 hello Zoe");
+    assert_int_equal(tc_http_response_status(tc_test_client_fetch(client, "/", NULL)), 302);
+    assert_int_equal(tc_http_response_status(tc_test_client_fetch(client, "/", FETCH(.method = "POST"))), 403);
+    assert_log("the XSRF cookie is missing");
+}
+
 /* ---- Login required ---- */
 
 static const char *login_url = "/login";
@@ -193,6 +212,7 @@ int main(void) {
         WEB_TEST(without_a_hook_nobody_is_there),
         WEB_TEST(the_hook_is_inherited),
         WEB_TEST(a_user_may_be_found_out_in_admit_after_some_waiting),
+        WEB_TEST(a_user_may_be_awaited),
         WEB_TEST(who_is_logged_in_gets_through),
         WEB_TEST(get_and_head_are_sent_to_the_login),
         WEB_TEST(other_methods_are_refused_before_their_body_is_read),
