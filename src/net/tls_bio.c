@@ -13,7 +13,6 @@
  */
 #include "net/tls_transport_internal.h"
 
-#include <assert.h>
 #include <errno.h>
 
 #include <openssl/bio.h>

@@ -26,9 +26,7 @@
  */
 #include "net/tls_transport_internal.h"
 
-#include <assert.h>
 #include <errno.h>
-#include <stdio.h>
 
 #include <openssl/err.h>
 
