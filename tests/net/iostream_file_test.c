@@ -109,6 +109,8 @@ static void a_file_that_the_system_cannot_send_is_read(void **state) {
     goes_between_what_is_written(UNIX_SOCKET, true);
 }
 
+#ifndef NET_TEST_TLS /* there, no file is sent by the system */
+
 static size_t largest_burst;
 static int bursts;
 static ssize_t measured(int fd, int from, uint64_t offset, size_t len) {
@@ -130,6 +132,8 @@ static void a_file_goes_in_bursts_with_a_turn_of_the_loop_between_them(void **st
     end_pair();
     assert_int_equal(frees, 1); /* given up */
 }
+
+#endif
 
 static void a_file_that_grows_sends_what_was_announced(void **state) {
     (void)state;
@@ -157,7 +161,7 @@ static void a_file_that_shrinks_resets_the_connection(void **state) {
         until(seen.calls > 0 && closed.calls > 0);
         assert_int_equal(closed.err, -EIO);
         assert_true(transport == UNIX_SOCKET || seen.err < 0); /* a unix socket knows no reset */
-        assert_true(seen.len <= FILE_LEN / 2);
+        assert_true(seen.len < FILE_LEN); /* what was read before it shrank may be all of a burst */
         if (transport == 0)
             assert_string_equal(last_line, "a file became shorter while it was sent: the connection is cut");
         forget(&seen);
@@ -201,6 +205,8 @@ static void a_closed_stream_takes_no_file(void **state) {
 }
 
 /* ---- Failures ---- */
+
+#ifndef NET_TEST_TLS
 
 static int calls, fail_at;
 
@@ -265,6 +271,8 @@ static void a_failing_system_call_closes_the_stream_and_an_interrupted_one_does_
     }
 }
 
+#endif
+
 static void each_allocation_may_fail(void **state) {
     (void)state;
     tc__sys.sendfile = not_of_this_file_system;
@@ -307,12 +315,14 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         FILE_TEST(a_file_goes_between_what_is_written_before_and_after),
         FILE_TEST(a_file_that_the_system_cannot_send_is_read),
+#ifndef NET_TEST_TLS
         FILE_TEST(a_file_goes_in_bursts_with_a_turn_of_the_loop_between_them),
+        FILE_TEST(a_failing_system_call_closes_the_stream_and_an_interrupted_one_does_not),
+#endif
         FILE_TEST(a_file_that_grows_sends_what_was_announced),
         FILE_TEST(a_file_that_shrinks_resets_the_connection),
         FILE_TEST(a_peer_that_leaves_ends_it_without_a_signal),
         FILE_TEST(a_closed_stream_takes_no_file),
-        FILE_TEST(a_failing_system_call_closes_the_stream_and_an_interrupted_one_does_not),
         FILE_TEST(each_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, group_setup, NULL);
