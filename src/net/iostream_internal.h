@@ -111,7 +111,7 @@ typedef struct {
     tc_free_fn free_fn;
     void *owner;
 } tc__file_piece_t;
-enum { TC__FILE_BURST = 64 * 1024 }; /* of a stream, in one turn: what is copied stays in the processor's cache */
+enum { TC__FILE_BURST = 128 * 1024 }; /* of a stream, in one turn: what is copied stays in the processor's cache */
 int tc__iostream_send_file(tc_iostream_t *stream, const tc__file_piece_t *piece);
 
 /* Between the two, small writes gather and are sent in one call at the end. They nest. A failed send closes the stream

@@ -1,8 +1,11 @@
 /*
  * static_send_test.c - large files over real sockets: by the system, in rounds, never past a client that does not read,
- * and with nothing of the file system on the loop's thread.
+ * and with nothing of the file system on the loop's thread. Over TLS, too, where they are read from the page cache.
  */
 #include "net/netutil_internal.h"
+#include <openssl/ssl.h>
+
+#include "support/certificates.h"
 #include "support/wire.h"
 #include "web/static_test.h"
 
@@ -39,6 +42,33 @@ static int end_sending(void **state) {
 
 #define SEND_TEST(test) cmocka_unit_test_setup_teardown(test, begin_sending, end_sending)
 
+/* ---- TLS ---- */
+
+static certificate_t certificate;
+static tc_tls_context_t *tls; /* NULL: in the clear */
+
+static int begin_tls(void **state) {
+    certificate_make(&certificate, NULL, &(certificate_spec_t){ .names = "localhost 127.0.0.1" });
+    tc_tls_options_t options = { .certificate = { .cert = tc_str(certificate.cert_pem),
+                                                  .key = tc_str(certificate.key_pem) } };
+    if (begin_sending(state) < 0 || tc_tls_context_new_server(&tls, &options) < 0)
+        return -1;
+    wire_use_tls(TLS1_3_VERSION);
+    return 0;
+}
+
+static int end_tls(void **state) {
+    stop_server();
+    tc_tls_context_unref(tls);
+    tls = NULL;
+    wire_use_tls(0);
+    certificate_free(&certificate);
+    return end_sending(state);
+}
+
+#define TLS_TEST(test) \
+    { #test "_over_TLS", test, begin_tls, end_tls, NULL }
+
 static void make_large(void) {
     for (size_t i = 0; i < LARGE; i++)
         large[i] = (char)('!' + i % 89);
@@ -46,7 +76,7 @@ static void make_large(void) {
 }
 
 static void listen_and_connect(void) {
-    assert_int_equal(tc_httpserver_new(&server, loop, app, NULL), 0);
+    assert_int_equal(tc_httpserver_new(&server, loop, app, &(tc_httpserver_options_t){ .tls = tls }), 0);
     assert_int_equal(tc_httpserver_listen(server, "127.0.0.1", TC_ANY_PORT), 0);
     wire_connect(&wire, tc_httpserver_port(server));
 }
@@ -106,7 +136,8 @@ static int fstat_somewhere(int fd, struct stat *out) {
     return real_calls.fstat(fd, out);
 }
 static ssize_t pread_somewhere(int fd, void *out, size_t len, uint64_t at) {
-    look_where();
+    if (!tls) /* else it comes from the page cache */
+        look_where();
     atomic_fetch_add(&read_ahead, len);
     return real_calls.pread(fd, out, len, at);
 }
@@ -231,8 +262,7 @@ static void a_client_that_leaves_ends_it(void **state) {
     serve_with(OPTIONS(.recheck_ms = 1));
     listen_and_connect();
     for (int i = 0; i < 20; i++) {
-        const char *request = REQUEST("/s/large.bin");
-        send(wire.fd, request, strlen(request), MSG_NOSIGNAL);
+        send_request(REQUEST("/s/large.bin"));
         for (int turns = 0; turns < i; turns++) {
             tc__ioloop_turn(loop, false);
             usleep(200);
@@ -250,7 +280,7 @@ static void a_server_may_end_in_the_middle(void **state) {
     make_large();
     serve_folder();
     listen_and_connect();
-    send(wire.fd, REQUEST("/s/large.bin"), strlen(REQUEST("/s/large.bin")), MSG_NOSIGNAL);
+    send_request(REQUEST("/s/large.bin"));
     for (int i = 0; i < 5; i++)
         tc__ioloop_turn(loop, false);
     stop_server();
@@ -277,7 +307,7 @@ static void a_file_that_is_replaced_is_sent_as_it_was(void **state) {
     make_large();
     serve_folder();
     listen_and_connect();
-    send(wire.fd, REQUEST("/s/large.bin"), strlen(REQUEST("/s/large.bin")), MSG_NOSIGNAL);
+    send_request(REQUEST("/s/large.bin"));
     while (wire.in_len == 0)
         assert_true(wire_wait(&wire, loop));
     make("new", "another");
@@ -296,6 +326,13 @@ int main(void) {
         SEND_TEST(a_server_may_end_in_the_middle),
         SEND_TEST(a_file_that_shrinks_cuts_the_connection),
         SEND_TEST(a_file_that_is_replaced_is_sent_as_it_was),
+        TLS_TEST(several_large_answers_follow_one_another),
+        TLS_TEST(nothing_of_the_file_system_happens_on_the_loop),
+        TLS_TEST(what_is_not_in_memory_is_read_by_a_thread_first),
+        TLS_TEST(a_client_that_leaves_ends_it),
+        TLS_TEST(a_server_may_end_in_the_middle),
+        TLS_TEST(a_file_that_shrinks_cuts_the_connection),
+        TLS_TEST(a_file_that_is_replaced_is_sent_as_it_was),
     };
     return cmocka_run_group_tests(tests, watch_web, NULL);
 }
