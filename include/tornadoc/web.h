@@ -23,6 +23,7 @@
 #include <tornadoc/coroutine.h>
 #include <tornadoc/future.h>
 #include <tornadoc/httpserver.h>
+#include <tornadoc/iostream.h>
 #include <tornadoc/log.h>
 #include <tornadoc/util.h>
 
@@ -380,6 +381,20 @@ TC_EXTERN const char *tc_get_cookie(const tc_request_t *req, const char *name, c
 /** The value of a cookie that tc_set_signed_cookie set: NULL if there is none, it was signed more than `max_age_ms` ago
  *  (0: 31 days; TC_FOREVER), or was not signed by us for that name. */
 TC_EXTERN const char *tc_get_signed_cookie(const tc_request_t *req, const char *name, uint64_t max_age_ms);
+
+/** What TLS agreed on with whoever is connected: the client, or a proxy that speaks TLS to us. */
+typedef struct {
+    const char *version;     /**< "TLSv1.3" */
+    const char *cipher;      /**< "TLS_AES_256_GCM_SHA384" */
+    const char *server_name; /**< that the client asked for (SNI), unchecked; NULL: none */
+    const char *alpn;        /**< "http/1.1"; "" if the client did not say */
+    bool session_reused;     /**< a session of before was taken up again */
+} tc_tls_info_t;
+/** NULL for a connection in the clear, and if it is asked for the first time when the client is gone. */
+TC_EXTERN const tc_tls_info_t *tc_tls_info(const tc_request_t *req);
+/** The certificate that the client has shown, which `.client_cert` of the TLS context asks for, and checks: see
+ *  tc_peer_certificate_t. NULL if it has shown none, and as above. (get_ssl_certificate) */
+TC_EXTERN const tc_peer_certificate_t *tc_client_certificate(const tc_request_t *req);
 
 TC_EXTERN void *tc_arg(const tc_request_t *req); /**< given with the route */
 TC_EXTERN void *tc_data(tc_request_t *req);      /**< data_size zeroed bytes; NULL if that is 0 */

@@ -79,6 +79,7 @@ typedef struct {
     uint64_t (*max_body_size)(const tc__exchange_t *exchange);
     size_t (*queued)(const tc__exchange_t *exchange); /* bytes of output that the system refuses to take for now */
     size_t (*output_mark)(const tc__exchange_t *exchange);
+    const tc_iostream_t *(*tls_stream)(const tc__exchange_t *exchange); /* whose TLS is below; NULL: in the clear */
 } tc__exchange_vtable_t;
 
 struct tc__exchange {

@@ -502,6 +502,10 @@ static size_t output_mark(const tc__exchange_t *exchange) {
     return of(exchange)->params->output_mark;
 }
 
+static const tc_iostream_t *tls_stream(const tc__exchange_t *exchange) {
+    return of(exchange)->is_tls ? of(exchange)->stream : NULL;
+}
+
 const tc__exchange_vtable_t tc__http1_vtable = {
     .respond = respond,
     .early_hints = early_hints,
@@ -515,6 +519,7 @@ const tc__exchange_vtable_t tc__http1_vtable = {
     .is_going_away = is_going_away,
     .queued = queued,
     .output_mark = output_mark,
+    .tls_stream = tls_stream,
 };
 
 /* ---- Answers of the connection's own ---- */

@@ -5,6 +5,7 @@
  *     request_body.c    what becomes of its body
  *     request_decoder.c its content coding, taken off
  *     request_input.c   what getters return
+ *     request_tls.c     what is known of the TLS below
  *     request_spool.c   bodies that go to files
  *     request_form.c    the fields and files of a form
  *     request_parts.c   the same, while the form arrives
@@ -116,7 +117,8 @@ struct tc_request {
     bool user_known;
     struct tc__xsrf *xsrf; /* NULL: nobody asked for its token */
     struct tc__session *session;
-    const char *id; /* NULL: nobody asked */
+    struct tc__request_tls *tls; /* NULL: nobody asked */
+    const char *id;              /* the same */
 
     /* later */
     tc__list_t node;             /* among the loop's requests that are held, so that its end ends them */
