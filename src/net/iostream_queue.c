@@ -459,6 +459,14 @@ static int bound_outputs(tc_iostream_t *stream) {
     return tc__iostream_open(stream) ? 0 : TC_ECLOSED;
 }
 
+/* Bytes of files hold no memory, and do not count against the stream's limit. */
+static bool fits_beside_files(const tc_iostream_t *stream, size_t queued, size_t len) {
+    for (const tc__chunk_t *chunk = stream->queue; chunk; chunk = chunk->next)
+        if (chunk->kind == TC__CHUNK_FILE)
+            queued -= chunk->len;
+    return queued <= stream->max_queued && len <= stream->max_queued - queued;
+}
+
 int tc__iostream_sendv(tc_iostream_t *stream, const tc__segment_t *segments, size_t count) {
     int err = 0;
     if (!tc__iostream_open(stream) || stream->want_shutdown)
@@ -470,6 +478,8 @@ int tc__iostream_sendv(tc_iostream_t *stream, const tc__segment_t *segments, siz
             err = TC_ETOOBIG;
         left -= segments[i].bytes.len;
     }
+    if (err == TC_ETOOBIG && fits_beside_files(stream, queued, total_len(segments, count)))
+        err = 0;
     if (err < 0) {
         release_from(segments, 0, count);
         return err;

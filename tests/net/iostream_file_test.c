@@ -204,6 +204,27 @@ static void a_closed_stream_takes_no_file(void **state) {
     settle();
 }
 
+static void a_file_leaves_room_for_what_is_written_behind_it(void **state) {
+    (void)state;
+    for (int transport = 0; transport < TRANSPORTS; transport++) {
+        char text[1001];
+        seen_t seen = { 0 };
+        memset(text, 'x', sizeof text);
+        stream_pair((transport_t)transport, pair, &(tc_iostream_options_t){ .max_write_buffer_size = 1000 });
+        assert_int_equal(send_piece(pair[0], 0, FILE_LEN), 0);
+        if (transport == UNIX_SOCKET) { /* whose pair takes less than a burst, and so has it queued as a file */
+            assert_int_equal(tc_iostream_write(pair[0], tc_bytes(text, 1001), NULL, NULL), TC_ETOOBIG);
+            assert_int_equal(tc_iostream_write(pair[0], tc_bytes(text, 1000), NULL, NULL), 0);
+        }
+        tc_iostream_shutdown(pair[0]);
+        read_all(pair[1], &seen);
+        until(seen.calls > 0);
+        assert_int_equal(seen.len, FILE_LEN + (transport == UNIX_SOCKET ? 1000 : 0));
+        forget(&seen);
+        end_pair();
+    }
+}
+
 /* ---- Failures ---- */
 
 #ifndef NET_TEST_TLS
@@ -323,6 +344,7 @@ int main(void) {
         FILE_TEST(a_file_that_shrinks_resets_the_connection),
         FILE_TEST(a_peer_that_leaves_ends_it_without_a_signal),
         FILE_TEST(a_closed_stream_takes_no_file),
+        FILE_TEST(a_file_leaves_room_for_what_is_written_behind_it),
         FILE_TEST(each_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, group_setup, NULL);
