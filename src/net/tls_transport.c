@@ -154,10 +154,16 @@ static int opened(tc_iostream_t *stream) {
     return shut(stream);
 }
 
+/* A step of a server's takes a third of a millisecond: in a long turn of the loop, those that the system will report
+ * again wait for the next one. */
+static bool may_wait(const tc_iostream_t *stream) {
+    return stream->tls->server && stream->fd >= 0 && !tc__tls_has_input(stream) && tc__ioloop_is_late(stream->loop);
+}
+
 /* One step. 0: done; -EAGAIN; else it has failed. */
 static int shake_hands(tc_iostream_t *stream) {
     tc__tls_t *tls = stream->tls;
-    if (tls->busy > 0 || tls->waits)
+    if (tls->busy > 0 || tls->waits || may_wait(stream))
         return -EAGAIN;
     int sent = tc__tls_flush(stream);
     if (sent == -EAGAIN)

@@ -329,7 +329,7 @@ static const attack_t *find(const char *name) {
 }
 
 int main(int argc, char **argv) {
-    if (argc < 7) {
+    if (argc < 8) {
         for (size_t i = 0; i < attack_count; i++)
             puts(attacks[i].name);
         return argc == 1 ? 0 : 2;
@@ -338,11 +338,11 @@ int main(int argc, char **argv) {
     if (!attack)
         return 2;
     int most = raise_descriptor_limit();
-    port = atoi(argv[attack->proxied ? 3 : 2]);
-    random_seed(strtoull(argv[5], NULL, 10));
-    load_corpus(argv[6]);
-    if (argc > 7 && atoi(argv[7]) < most)
-        most = atoi(argv[7]);
+    port = atoi(argv[2 + attack->port]);
+    random_seed(strtoull(argv[6], NULL, 10));
+    load_corpus(argv[7]);
+    if (argc > 8 && atoi(argv[8]) < most)
+        most = atoi(argv[8]);
     connection_count = attack->connections < most ? attack->connections : most;
     connections = calloc((size_t)connection_count, sizeof *connections);
     for (int i = 0; i < connection_count; i++)
@@ -350,9 +350,9 @@ int main(int argc, char **argv) {
     prepare_filler();
     prepare_head();
     epoll = epoll_create1(EPOLL_CLOEXEC);
-    double seconds = atof(argv[4]) * (attack->seconds > 0 ? attack->seconds : 1);
+    double seconds = atof(argv[5]) * (attack->seconds > 0 ? attack->seconds : 1);
     run(now_ms() + (uint64_t)(1000 * seconds));
-    for (uint64_t last = now_ms() + PATIENCE_MS; argc == 7 && !has_happened() && now_ms() < last;)
+    for (uint64_t last = now_ms() + PATIENCE_MS; argc == 8 && !has_happened() && now_ms() < last;)
         run(now_ms() + 50);
     tell();
     return 0;

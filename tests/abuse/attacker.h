@@ -52,7 +52,7 @@ typedef struct {
     void (*make)(plan_t *plan, uint64_t n); /* changes the plan of the nth connection */
     bool gathers;                           /* goes on until all connections are open and answered at once … */
     const char *answers;                    /* … or until one of these has come: "431 400"; 10 s more at most */
-    bool proxied;                           /* goes to the port that wants the PROXY header */
+    enum { PLAIN, PROXIED, TLS } port;      /* which of the victim's it goes to */
 } attack_t;
 
 extern const attack_t attacks[];

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <openssl/ssl.h>
 #include <zlib.h>
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -264,6 +265,31 @@ static void bomb_streamed(plan_t *plan, uint64_t n) {
     make_bomb(plan, "/gzip/streamed");
 }
 
+/* ---- TLS ---- */
+
+/* What a client says first, and all that one connection says here: the answer costs a server more than this costs us.
+ */
+static void client_hello(plan_t *plan, uint64_t n) {
+    static char hello[4096];
+    static size_t len;
+    (void)n;
+    if (len == 0) {
+        SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+        SSL *ssl = context ? SSL_new(context) : NULL;
+        BIO *out = BIO_new(BIO_s_mem());
+        if (!ssl || !out)
+            abort();
+        SSL_set_bio(ssl, BIO_new(BIO_s_mem()), out);
+        SSL_connect(ssl);
+        len = (size_t)BIO_read(out, hello, sizeof hello);
+        SSL_free(ssl);
+        SSL_CTX_free(context);
+    }
+    plan->parts[0].data = hello;
+    plan->parts[0].len = plan->parts[0].total = len;
+    plan->reads_at_least = plan->ending == RESET;
+}
+
 /* ---- The table ---- */
 
 const attack_t attacks[] = {
@@ -374,10 +400,15 @@ const attack_t attacks[] = {
     { "leaving at every byte of a request", 200, .make = leave_within_request },
     { "leaving at every byte of an answer", 200, .head = GET("/") GET("/flush") GET("/"), .make = leave_within_answer },
     { "leaving large answers", 100, .head = GET("/big"), .ending = RESET, .make = leave_within_answer },
-    { "garbage instead of the PROXY header", 100, .make = random_bytes, .proxied = true },
-    { "a PROXY header without an end", 100, .head = "PROXY TCP4 ", .filler = "1", .times = FOREVER, .proxied = true },
+    { "garbage instead of the PROXY header", 100, .make = random_bytes, .port = PROXIED },
+    { "a PROXY header without an end", 100, .head = "PROXY TCP4 ", .filler = "1", .times = FOREVER, .port = PROXIED },
     { "a slow PROXY header", 500, .head = "PROXY TCP4 1.2.3.4 1.2.3.4 1 2\r\n", .pace = 1, .pace_ms = 50,
-      .proxied = true },
+      .port = PROXIED },
+    { "TLS handshakes, slowly", 500, 2, .make = client_hello, .pace = 1, .pace_ms = 20, .port = TLS },
+    { "TLS handshakes that go no further", 500, 2, .make = client_hello, .port = TLS },
+    { "TLS handshakes left behind", 500, .make = client_hello, .ending = RESET, .port = TLS },
+    { "random bytes instead of TLS", 100, .make = random_bytes, .port = TLS },
+    { "plain HTTP instead of TLS", 200, .head = GET("/"), .port = TLS, .answers = "400" },
     { "random bytes", 100, .make = random_bytes, .answers = "400" },
     { "mutated requests", 100, .make = mutated, .answers = "400" },
 };

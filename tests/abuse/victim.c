@@ -2,8 +2,8 @@
  * victim.c - the server that is attacked: a route for each way to take a request and to answer it. Its limits and
  * deadlines are short, so that they are met within seconds; it is otherwise a server as users write them.
  *
- *     victim [DESCRIPTORS [CONNECTIONS]]    prints its two ports, serves until SIGTERM; the second port wants the PROXY
- *                                           header; 0: the default
+ *     victim [DESCRIPTORS [CONNECTIONS]]    prints its three ports, serves until SIGTERM; the second wants the PROXY
+ *                                           header, the third speaks TLS; 0: the default
  *
  * It measures how long one turn of its loop takes at most, by the clock of its own processor time: whoever waits for an
  * answer waits for turns, and that clock stands still while the machine does something else. And it counts the memory
@@ -37,7 +37,9 @@ static tc_httpserver_options_t limits = {
 };
 
 static tc_ioloop_t *loop;
-static tc_httpserver_t *server, *proxied;
+static tc_tls_context_t *tls;
+enum { PLAIN, PROXIED, TLS, SERVERS };
+static tc_httpserver_t *servers[SERVERS];
 static char megabyte[MIB];
 
 /* ---- Turns of the loop ---- */
@@ -247,21 +249,28 @@ static void on_drained(tc_httpserver_t *drained, int err, void *left) {
 static void on_sigterm(tc_ioloop_t *ioloop, int signum, void *left) {
     (void)ioloop;
     (void)signum;
-    if (tc_httpserver_drain(server, DRAIN_MS, on_drained, left) < 0 ||
-        tc_httpserver_drain(proxied, DRAIN_MS, on_drained, left) < 0)
-        abort();
+    for (int i = 0; i < SERVERS; i++)
+        if (tc_httpserver_drain(servers[i], DRAIN_MS, on_drained, left) < 0)
+            abort();
+}
+
+static int listen_on(int which, tc_application_t *app, const tc_httpserver_options_t *options) {
+    TC_TRY(tc_httpserver_new(&servers[which], loop, app, options));
+    TC_TRY(tc_httpserver_listen(servers[which], "127.0.0.1", TC_ANY_PORT));
+    printf("%d%c", tc_httpserver_port(servers[which]), which == SERVERS - 1 ? '\n' : ' ');
+    return 0;
 }
 
 static int serve(tc_application_t *app) {
-    static int left = 2;
-    tc_httpserver_options_t behind_a_proxy = limits;
+    static int left = SERVERS;
+    tc_httpserver_options_t behind_a_proxy = limits, over_tls = limits;
     behind_a_proxy.proxy_protocol = true;
-    TC_TRY(tc_httpserver_new(&server, loop, app, &limits));
-    TC_TRY(tc_httpserver_new(&proxied, loop, app, &behind_a_proxy));
-    TC_TRY(tc_httpserver_listen(server, "127.0.0.1", TC_ANY_PORT));
-    TC_TRY(tc_httpserver_listen(proxied, "127.0.0.1", TC_ANY_PORT));
+    over_tls.tls = tls;
+    over_tls.handshake_timeout_ms = 600;
     TC_TRY(tc_ioloop_set_signal_callback(loop, SIGTERM, on_sigterm, &left));
-    printf("%d %d\n", tc_httpserver_port(server), tc_httpserver_port(proxied));
+    TC_TRY(listen_on(PLAIN, app, &limits));
+    TC_TRY(listen_on(PROXIED, app, &behind_a_proxy));
+    TC_TRY(listen_on(TLS, app, &over_tls));
     fflush(stdout);
     return tc_ioloop_start(loop);
 }
@@ -281,7 +290,7 @@ int main(int argc, char **argv) {
         return 1;
     tc_set_log_callback(NULL, NULL);
     memset(megabyte, 'x', sizeof megabyte);
-    if (tc_ioloop_new(&loop) < 0)
+    if (tc_ioloop_new(&loop) < 0 || tc_tls_context_self_signed(&tls, NULL) < 0)
         return 1;
     measure_turns();
     tc_application_t *app = make_application();
@@ -289,8 +298,9 @@ int main(int argc, char **argv) {
     if (err < 0)
         fprintf(stderr, "victim: %s: %s\n", tc_strerror(err), tc_error_detail());
     uv_close((uv_handle_t *)&prepare, NULL);
-    tc_httpserver_free(server);
-    tc_httpserver_free(proxied);
+    for (int i = 0; i < SERVERS; i++)
+        tc_httpserver_free(servers[i]);
+    tc_tls_context_unref(tls);
     tc_application_free(app);
     tc_ioloop_free(loop);
     return err < 0;
