@@ -20,7 +20,7 @@ def find():
 class Browser:
     """A page of a browser, until `close`."""
 
-    def __init__(self, seconds=60):
+    def __init__(self, *flags, seconds=60):
         self.deadline = time.monotonic() + seconds
         self.ids, self.received, self.events = itertools.count(1), b"", []
         self.profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
@@ -34,7 +34,8 @@ class Browser:
 
         self.process = subprocess.Popen(
             [find(), "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-proxy-server", "--no-first-run",
-             "--disable-background-networking", "--remote-debugging-pipe", f"--user-data-dir={self.profile.name}", "about:blank"],
+             "--disable-background-networking", "--remote-debugging-pipe", f"--user-data-dir={self.profile.name}", *flags,
+             "about:blank"],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, pass_fds=(3, 4), preexec_fn=take_ends)
         for fd in (its_end, its_answers, *ends):
             os.close(fd)
@@ -78,9 +79,11 @@ class Browser:
         self.events.clear()
 
     def open(self, url):
+        """None; or why the page is not there, as net::ERR_…"""
         self.events.clear()
-        self.call("Page.navigate", url=url)
+        problem = self.call("Page.navigate", url=url).get("errorText")
         self.wait_for("Page.loadEventFired")
+        return problem
 
     def run(self, script):
         """The value of a script's last expression, awaited if it is a promise."""
