@@ -114,8 +114,8 @@ typedef struct tc_scope tc_scope_t;
 
 /** NULL: out of memory, or no coroutine (and the others take NULL). Scopes nest. */
 TC_EXTERN tc_scope_t *tc_scope_open(void);
-/** Start a child. @return 0; TC_ENOMEM, also for NULL: `fn` never runs, the scope is cancelled, and close returns this
- */
+/** Start a child. @return 0; TC_ENOMEM, also for NULL: the scope is cancelled, and close returns this; TC_ECLOSED: the
+ *  scope is being closed, and its last child has ended; TC_EINVAL. On error `fn` never runs. */
 TC_EXTERN int tc_scope_spawn(tc_scope_t *scope, tc_coroutine_fn fn, void *arg);
 /** Cancel the scope in `ms` from now, unless it is closed by then; TC_FOREVER: not. Replaces the time that was set
  *  before. What cannot be cancelled, an executor job that runs, is waited for. @return 0; TC_ENOMEM for NULL */

@@ -106,6 +106,8 @@ int tc_scope_spawn(tc_scope_t *scope, tc_coroutine_fn fn, void *arg) {
         return tc__misuse(TC_EINVAL, "tc_scope_spawn: fn is NULL");
     if (!scope)
         return tc__fail(TC_ENOMEM, "tc_scope_spawn: the scope is NULL");
+    if (scope->closing && tc__list_empty(&scope->children)) /* the opener knows, but has not gone on yet */
+        return tc__misuse(TC_ECLOSED, "tc_scope_spawn: the scope is being closed, and its last child has ended");
     child_t *child = tc__malloc(sizeof *child);
     tc__task_t *task = child ? tc__task_spawn(scope->loop, fn, arg, on_end, child) : NULL;
     if (!task) {

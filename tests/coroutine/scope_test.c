@@ -512,6 +512,36 @@ static void only_who_opened_a_scope_closes_it(void **state) {
     tc_future_unref(task);
 }
 
+/* ---- Between the last child's end and the parent's going on ---- */
+
+static int ends_at_once(void *arg) {
+    (void)arg;
+    return 0;
+}
+
+static int wants_another_child(void *sum) {
+    note("%d", tc_scope_spawn(opened, add_later, sum));
+    return 0;
+}
+
+static int closes_what_others_know(void *sum) {
+    opened = tc_scope_open();
+    tc_scope_spawn(opened, ends_at_once, NULL);
+    tc_future_unref(tc_spawn(loop, wants_another_child, sum)); /* runs right behind the child */
+    int err = tc_scope_close(opened);
+    note("%d", err);
+    return tc_await(tc_sleep(NULL, 50), NULL);
+}
+
+static void a_scope_whose_children_have_ended_takes_no_more(void **state) {
+    (void)state;
+    int sum = 0;
+    run(closes_what_others_know, &sum, 0);
+    assert_string_equal(noted(), "-1025 0");
+    assert_logged("the scope is being closed");
+    assert_int_equal(sum, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST_SCOPE(close_waits_for_all_children),
@@ -544,6 +574,7 @@ int main(void) {
         TEST_SCOPE(without_memory_close_says_so),
         TEST_SCOPE(outside_a_coroutine_there_is_no_scope),
         TEST_SCOPE(only_who_opened_a_scope_closes_it),
+        TEST_SCOPE(a_scope_whose_children_have_ended_takes_no_more),
     };
     return cmocka_run_group_tests(tests, watch_everything, NULL);
 }
