@@ -222,7 +222,9 @@ static void callbacks_and_timeouts_keep_an_adopted_loop_going_until_they_ran(voi
     tc_timeout_t forgotten = tc_ioloop_call_later(loop, 1000000, note_it, "never");
     assert_true(tc_ioloop_remove_timeout(loop, forgotten));
     assert_int_equal(uv_run(&uv, UV_RUN_DEFAULT), 0);
-    assert_string_equal(noted(), "callback timeout");
+    const char *text = noted(); /* in either order: the first turn may begin after the two milliseconds */
+    assert_non_null(strstr(text, "callback"));
+    assert_non_null(strstr(text, "timeout"));
     give_back(&uv, loop);
 }
 
@@ -243,7 +245,8 @@ static void timers_of_the_library_do_not_keep_it_going_unless_somebody_holds_the
     assert_string_equal(noted(), "");
     tc__timer_start(loop, &timer, tc__ioloop_now(loop) + 1);
     tc__ioloop_hold(loop);
-    assert_int_not_equal(uv_run(&uv, UV_RUN_ONCE), 0);
+    while (journal.len == 0) /* UV_RUN_ONCE would poll for ever if the timer is due before */
+        assert_int_not_equal(uv_run(&uv, UV_RUN_NOWAIT), 0);
     assert_string_equal(noted(), "timer");
     tc__ioloop_release(loop);
     give_back(&uv, loop);
