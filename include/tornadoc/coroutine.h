@@ -71,7 +71,8 @@ TC_EXTERN int tc_coroutine_set_result(void *result, tc_free_fn free_result);
  *
  * @param timeout_ms then it is cancelled; TC_FOREVER
  * @return what it returned; TC_ETIMEDOUT if it was cancelled by the time; TC_ECANCELED if tc_ioloop_stop came first,
- *         which cancels it too; TC_EBUSY: the loop runs already; TC_ENOMEM
+ *         which cancels it too; TC_EBUSY: the loop runs already; TC_ENOTSUP: the program runs it, with uv_run;
+ *         TC_EINVAL; TC_ENOMEM
  */
 TC_EXTERN int tc_run_sync(tc_ioloop_t *loop, tc_coroutine_fn fn, void *arg, uint64_t timeout_ms) TC_MUST_CHECK;
 

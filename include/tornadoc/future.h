@@ -99,8 +99,8 @@ typedef struct tc_results tc_results_t;
 /**
  * Wait for all: done when all are done, its result a tc_results_t; failed when all are complete and one has failed,
  * with the first failure in the order of the list; the other failures are logged. Steals the futures; NULL ones count
- * as failed. Cancelling it leaves them alone, but for executor jobs: queued ones are taken back, running ones are
- * waited for. (gen.multi, asyncio.gather)
+ * as failed, and all must be of one loop, else it fails with TC_EINVAL. Cancelling it leaves them alone, but for
+ * executor jobs: queued ones are taken back, running ones are waited for. (gen.multi, asyncio.gather)
  */
 TC_EXTERN tc_future_t *tc_gather(tc_future_t *const *futures, size_t count);
 TC_EXTERN size_t tc_results_count(const tc_results_t *results);
@@ -119,7 +119,8 @@ TC_EXTERN void tc_results_free(void *results);
  *     }
  */
 typedef struct tc_wait_iterator tc_wait_iterator_t;
-/** Steals the futures, also on failure. NULL: out of memory (and the others take it). */
+/** Steals the futures, also on failure. NULL: out of memory, or a future that pends on another loop (and the others
+ * take it). */
 TC_EXTERN tc_wait_iterator_t *tc_wait_iterator_new(tc_future_t *const *futures, size_t count);
 TC_EXTERN bool tc_wait_iterator_done(const tc_wait_iterator_t *iterator); /**< all were given out; true for NULL */
 /** A future with the outcome of the next that completes. One at a time: NULL while the last one pends, and when all

@@ -105,8 +105,20 @@ void tc__future_let_go(tc_future_t *future) {
     tc_future_unref(future);
 }
 
+void tc__futures_unref(tc_future_t *const *futures, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        tc_future_unref(futures[i]);
+}
+
 tc_ioloop_t *tc__future_loop(const tc_future_t *future) {
     return future->loop;
+}
+
+bool tc__futures_pend_elsewhere(const tc_ioloop_t *loop, tc_future_t *const *futures, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (futures[i] && futures[i]->state == TC_PENDING && futures[i]->loop != loop)
+            return true;
+    return false;
 }
 
 /* ---- Waiters ---- */

@@ -47,16 +47,11 @@ void *tc_results_take(tc_results_t *results, size_t index) {
     return index < tc_results_count(results) ? tc_future_take(results->futures[index]) : NULL;
 }
 
-static void unref_all(tc_future_t *const *futures, size_t count) {
-    for (size_t i = 0; i < count; i++)
-        tc_future_unref(futures[i]);
-}
-
 void tc_results_free(void *data) {
     tc_results_t *results = data;
     if (!results)
         return;
-    unref_all(results->futures, results->count);
+    tc__futures_unref(results->futures, results->count);
     tc__free(results);
 }
 
@@ -201,12 +196,18 @@ static void add(gather_t *gather, tc_future_t *child) {
     }
 }
 
+static tc_future_t *of_several_loops(tc_ioloop_t *loop) {
+    int err = tc__misuse(TC_EINVAL, "tc_gather: the futures are of several loops");
+    return tc__future_failed(loop, err, tc_error_detail());
+}
+
 tc_future_t *tc_gather(tc_future_t *const *futures, size_t count) {
     tc_ioloop_t *loop = loop_of(futures, count);
-    gather_t *gather = loop ? new_gather(loop, count) : NULL;
+    bool is_misuse = loop && tc__futures_pend_elsewhere(loop, futures, count);
+    gather_t *gather = loop && !is_misuse ? new_gather(loop, count) : NULL;
     if (!gather) {
-        unref_all(futures, count);
-        return NULL;
+        tc__futures_unref(futures, count);
+        return is_misuse ? of_several_loops(loop) : NULL;
     }
     for (size_t i = 0; i < count; i++)
         add(gather, futures[i]);

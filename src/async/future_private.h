@@ -33,6 +33,10 @@ struct tc_future {
 /* A pending future at the start of `size` zeroed bytes. */
 tc_future_t *tc__future_alloc(tc_ioloop_t *loop, size_t size);
 
+/* Does one of them pend on another loop? Then nobody of this one can wait for it. NULL ones do not. */
+bool tc__futures_pend_elsewhere(const tc_ioloop_t *loop, tc_future_t *const *futures, size_t count);
+void tc__futures_unref(tc_future_t *const *futures, size_t count);
+
 /* Complete it with the outcome of `source`, whose reference is taken. */
 void tc__future_follow(tc_future_t *future, tc_future_t *source);
 

@@ -63,10 +63,12 @@ static void add(tc_wait_iterator_t *it, tc_future_t *future) {
 
 tc_wait_iterator_t *tc_wait_iterator_new(tc_future_t *const *futures, size_t count) {
     tc_ioloop_t *loop = tc__ioloop_or_current(NULL);
-    tc_wait_iterator_t *it = loop ? tc__calloc(1, sizeof *it + count * sizeof(item_t)) : NULL;
+    bool is_misuse = loop && tc__futures_pend_elsewhere(loop, futures, count);
+    tc_wait_iterator_t *it = loop && !is_misuse ? tc__calloc(1, sizeof *it + count * sizeof(item_t)) : NULL;
+    if (is_misuse)
+        tc__misuse(TC_EINVAL, "tc_wait_iterator_new: a future is of another loop");
     if (!it) {
-        for (size_t i = 0; i < count; i++)
-            tc_future_unref(futures[i]);
+        tc__futures_unref(futures, count);
         return NULL;
     }
     it->loop = loop;

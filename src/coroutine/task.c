@@ -390,6 +390,8 @@ int tc_run_sync(tc_ioloop_t *loop, tc_coroutine_fn fn, void *arg, uint64_t timeo
     loop = tc__ioloop_or_current(loop);
     if (!loop)
         return TC_EINVAL;
+    if (!fn)
+        return tc__misuse(TC_EINVAL, "tc_run_sync: fn is NULL");
     if (loop->p->adopted)
         return tc__misuse(TC_ENOTSUP, "tc_run_sync: the program runs this loop, with uv_run");
     if (loop->p->running)

@@ -36,6 +36,37 @@ static tc_future_t *gather_all(void) {
 
 /* ---- All of them ---- */
 
+static void futures_that_pend_on_another_loop_are_refused(void **state) {
+    (void)state;
+    tc_ioloop_t *second;
+    assert_int_equal(tc__ioloop_new_virtual(&second), 0);
+    tc_future_t *foreign = tc_future_new(second);
+    tc_future_t *all = tc_gather((tc_future_t *[]){ tc_future_ref(futures[0]), tc_future_ref(foreign) }, 2);
+    assert_int_equal(tc_future_status(all), TC_EINVAL);
+    assert_logged("of several loops");
+    tc_future_unref(all);
+    assert_null(tc_wait_iterator_new((tc_future_t *[]){ tc_future_ref(foreign) }, 1));
+    assert_logged("of another loop");
+    tc_future_set_result(foreign, "x", NULL);
+    all = tc_gather((tc_future_t *[]){ tc_future_ref(futures[0]), foreign }, 2);
+    tc_future_set_result(futures[0], "y", NULL);
+    turn();
+    assert_int_equal(tc_future_status(all), 0);
+    tc_future_unref(all);
+    tc_ioloop_free(second);
+}
+
+static void ten_thousand_are_gathered(void **state) {
+    static tc_future_t *many[10000];
+    (void)state;
+    for (size_t i = 0; i < COUNT(many); i++)
+        many[i] = tc_sleep(loop, i % 100);
+    tc_future_t *all = tc_gather(many, COUNT(many));
+    tc__ioloop_advance(loop, 99);
+    assert_int_equal(tc_future_status(all), 0);
+    tc_future_unref(all);
+}
+
 static void gathered_results_stand_in_the_order_of_the_list(void **state) {
     (void)state;
     tc_future_t *all = gather_all();
@@ -265,6 +296,8 @@ int main(void) {
         TEST_FUTURES(a_failure_is_told_when_all_are_complete),
         TEST_FUTURES(of_several_failures_the_first_in_the_list_is_told_the_others_are_logged),
         TEST_FUTURES(a_future_that_is_null_counts_as_failed),
+        TEST_FUTURES(futures_that_pend_on_another_loop_are_refused),
+        TEST_FUTURES(ten_thousand_are_gathered),
         TEST_FUTURES(to_cancel_a_gathering_leaves_the_futures_alone),
         TEST_FUTURES(a_gathering_may_be_dropped_before_its_end),
         TEST_FUTURES(without_memory_nothing_is_gathered_and_nothing_lost),

@@ -657,6 +657,30 @@ static void run_sync_is_not_for_a_loop_that_runs(void **state) {
     assert_logged("the loop runs already");
 }
 
+static int runs_another(void *other) {
+    int err = 0;
+    TC_TRY(tc_await(tc_moment(NULL), NULL));
+    TC_TRY(tc_run_sync(other, run_inside, &err, TC_FOREVER) == TC_EBUSY ? 0 : TC_EPROTO);
+    uint64_t ms = 1;
+    TC_TRY(tc_run_sync(other, sleep_a_little, &ms, TC_FOREVER));
+    return tc_await(tc_sleep(NULL, 1), NULL); /* its own again */
+}
+
+static void run_sync_may_run_another_loop_meanwhile(void **state) {
+    tc_ioloop_t *other;
+    (void)state;
+    assert_int_equal(tc_ioloop_new(&other), 0);
+    assert_int_equal(tc_run_sync(loop, runs_another, other, TC_FOREVER), 0);
+    assert_logged("the loop runs already");
+    tc_ioloop_free(other);
+}
+
+static void run_sync_needs_a_function(void **state) {
+    (void)state;
+    assert_int_equal(tc_run_sync(loop, NULL, NULL, TC_FOREVER), TC_EINVAL);
+    assert_logged("fn is NULL");
+}
+
 /* ---- Loops inside coroutines ---- */
 
 static int turns_the_loop(void *arg) {
@@ -818,6 +842,8 @@ int main(void) {
         TEST_REAL(run_sync_cancels_it_when_the_time_is_up),
         TEST_REAL(run_sync_ends_when_the_loop_is_stopped),
         TEST_REAL(run_sync_is_not_for_a_loop_that_runs),
+        TEST_REAL(run_sync_may_run_another_loop_meanwhile),
+        TEST_REAL(run_sync_needs_a_function),
         TEST_TASK(others_may_run_inside_one_that_turns_the_loop),
         TEST_REAL(a_coroutine_cannot_free_its_loop),
         TEST_TASK(forty_thousand_wait_at_once),
