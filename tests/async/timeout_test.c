@@ -174,9 +174,9 @@ static void note_and_stop(void *user_data) {
 
 static void timeouts_on_the_real_clock_are_never_early(void **state) {
     uint64_t before = uv_hrtime() / 1000000;
-    tc_ioloop_call_later(*state, 30, note_and_stop, "30");
-    tc_ioloop_call_later(*state, 10, note_it, "10");
+    tc_ioloop_call_later(*state, 10, note_it, "10"); /* in this order, for time passes between the calls too */
     tc_ioloop_call_later(*state, 20, note_it, "20");
+    tc_ioloop_call_later(*state, 30, note_and_stop, "30");
     assert_int_equal(tc_ioloop_start(*state), 0);
     assert_string_equal(noted(), "10 20 30");
     assert_true(uv_hrtime() / 1000000 - before >= 29); /* both are cut to whole milliseconds */
