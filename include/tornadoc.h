@@ -19,6 +19,7 @@
 #include <tornadoc/web.h>        /* applications, routes, request handlers */
 #include <tornadoc/auth.h>       /* sessions, basic authentication, pages of other origins */
 #include <tornadoc/static.h>     /* files of a folder */
+#include <tornadoc/sse.h>        /* streams of events for pages */
 #include <tornadoc/httpserver.h> /* a server on a loop of your own */
 #include <tornadoc/httputil.h>   /* URLs, queries, header values, dates */
 #include <tornadoc/escape.h>     /* text for HTML and URLs */

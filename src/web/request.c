@@ -22,6 +22,7 @@
 #include "util/bytes_internal.h"
 #include "util/error_internal.h"
 #include "util/log_internal.h"
+#include "web/sse_internal.h"
 
 /* ---- The end ---- */
 
@@ -85,6 +86,8 @@ void tc__request_set_finished(tc_request_t *req) {
 void tc__request_abort(tc_request_t *req) {
     tc__request_set_finished(req);
     tc__request_drop_output(req);
+    if (req->sse)
+        tc__sse_over(req->sse);
     if (req->exchange)
         req->exchange->vtable->abort(req->exchange);
 }
@@ -421,6 +424,8 @@ static void tell_client_left(tc_request_t *req) {
         req->endpoint->handler.on_connection_close(req);
     if (req->endpoint->handler.flags & TC_CANCEL_ON_CLOSE)
         tc__request_cancel_thens(req);
+    if (req->sse)
+        tc__sse_end(req->sse);
 }
 
 static void on_client_left(void *self) {
@@ -432,11 +437,17 @@ static void on_client_left(void *self) {
 
 static void on_going_away(void *self) {
     tc_request_t *req = self;
-    if (req->finished || req->told_going_away || !req->endpoint->handler.on_going_away)
+    if (req->finished || req->told_going_away)
         return;
     req->told_going_away = true;
     tc__request_enter(req);
-    req->endpoint->handler.on_going_away(req);
+    if (req->endpoint->handler.on_going_away)
+        req->endpoint->handler.on_going_away(req);
+    if (req->sse) {
+        tc__sse_end(req->sse);
+        if (req->endpoint->handler.flags & TC_CANCEL_ON_CLOSE)
+            tc__request_cancel_thens(req);
+    }
     tc__request_leave(req);
 }
 

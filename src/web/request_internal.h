@@ -19,6 +19,7 @@
  *     xsrf.c            tokens against requests that others forge
  *     session.c         what is kept in a signed cookie
  *     basic_auth.c      names and passwords
+ *     sse.c             streams of events
  *     redirect_to_https.c  from http to https
  *     own_headers.c     fields of all answers: request ids, CORS …
  *     request_json.c    JSON in and out
@@ -102,6 +103,7 @@ struct tc_request {
     uint32_t segment_count, segment_capacity;
     tc__outblock_t *open_block; /* the newest segment, with room */
     tc__drained_waiter_t *drained;
+    struct tc_sse *sse; /* NULL: it is no stream of events, or one that has ended */
 
     /* the request's body, and what was read off */
     tc__body_t body;

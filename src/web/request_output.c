@@ -16,6 +16,7 @@
 #include "util/bytes_internal.h"
 #include "util/error_internal.h"
 #include "util/log_internal.h"
+#include "web/sse_internal.h"
 
 struct tc__outblock {
     tc__pool_t *pool; /* NULL: from the allocator */
@@ -333,8 +334,11 @@ static int send_output(tc_request_t *req, bool last) {
     size_t count = req->segment_count;
     req->segment_count = 0; /* they belong to the exchange now */
     req->open_block = NULL;
-    if (req->headers_sent)
+    if (req->headers_sent) {
+        if (last && req->sse)
+            tc__sse_over(req->sse);
         return req->exchange->vtable->write(req->exchange, req->segments, count, last);
+    }
     req->headers_sent = true;
     tc__response_head_t head = { req->status, req->reason, tc_bytes(NULL, 0), &req->headers };
     if (req->default_type)
