@@ -269,10 +269,7 @@ static int set_tls(tc_httpserver_t *server, const tc_httpserver_options_t *o) {
     server->params.handshake_timeout_ms = o->handshake_timeout_ms;
     if (!o->tls)
         return o->handshake_timeout_ms ? tc__misuse(TC_EINVAL, "handshake_timeout_ms means nothing without tls") : 0;
-    SSL *ssl = tc__tls_ssl_new(o->tls, true, NULL); /* is it a server's? */
-    if (!ssl)
-        return tc__misuse(TC_EINVAL, "tls: %s", tc_error_detail());
-    SSL_free(ssl);
+    TC_TRY(tc__tls_check_role(o->tls, true));
     server->params.tls = tc_tls_context_ref(o->tls);
     return 0;
 }

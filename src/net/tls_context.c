@@ -363,12 +363,17 @@ static int set_up(SSL *ssl, tc_tls_context_t *tls, bool server, const char *host
     return 0;
 }
 
+int tc__tls_check_role(const tc_tls_context_t *tls, bool server) {
+    if (tls->role == (server ? TC__TLS_CLIENT : TC__TLS_SERVER))
+        return tc__misuse(TC_EINVAL, "a TLS context made for %s",
+                          server ? "clients serves none" : "a server is no client's");
+    return 0;
+}
+
 SSL *tc__tls_ssl_new(tc_tls_context_t *tls, bool server, const char *hostname) {
     ERR_clear_error();
-    if (tls->role == (server ? TC__TLS_CLIENT : TC__TLS_SERVER)) {
-        tc__misuse(TC_EINVAL, "a TLS context made for %s", server ? "clients serves none" : "a server is no client's");
+    if (tc__tls_check_role(tls, server) < 0)
         return NULL;
-    }
     tc__tls_sites_t *sites = tc__tls_sites_now(tls);
     SSL *ssl = SSL_new(sites->sites[0]->ctx);
     tc__tls_sites_unref(sites);

@@ -23,6 +23,9 @@
  */
 SSL *tc__tls_ssl_new(tc_tls_context_t *tls, bool server, const char *hostname);
 
+/* 0; TC_EINVAL: it is the other side's. */
+int tc__tls_check_role(const tc_tls_context_t *tls, bool server);
+
 /* The protocols to offer, or to accept, if the context's options say nothing of that: names with their lengths before
  * them, "\x08http/1.1", which must outlive `ssl`. 0; TC_ENOMEM. */
 int tc__tls_set_default_alpn(SSL *ssl, tc_bytes_t wire);

@@ -163,6 +163,45 @@ static void without_a_request_it_is_refused(void **state) {
     forget_log();
 }
 
+/* ---- tc_application_run ---- */
+
+static int no_further(tc_ioloop_t *loop, void *arg) {
+    (void)loop;
+    *(bool *)arg = true;
+    return TC_ECANCELED;
+}
+
+/* All that comes before it serves. */
+static int run(tc_tls_context_t *tls, bool *reached) {
+    *reached = false;
+    tc_application_t *application = tc_application_new(NULL);
+    tc_application_add(application, "/", HANDLER(.get = says_hello), NULL);
+    return tc_application_run(application, &(tc_run_options_t){ .address = "127.0.0.1",
+                                                                .port = TC_ANY_PORT,
+                                                                .redirect_port = TC_ANY_PORT,
+                                                                .tls = tls,
+                                                                .on_worker_start = no_further,
+                                                                .arg = reached });
+}
+
+static void a_port_that_redirects_is_there_before_it_serves_or_nothing_is(void **state) {
+    (void)state;
+    tc_tls_context_t *tls;
+    bool reached = false;
+    assert_int_equal(tc_tls_context_self_signed(&tls, NULL), 0);
+    for (long nth = 1; !reached; nth++) {
+        fail_allocation(nth, true);
+        int err = run(tls, &reached);
+        bool failed = atomic_load(&memory.calls) >= nth;
+        allow_allocations();
+        forget_log();
+        assert_int_equal(err, failed ? TC_ENOMEM : TC_ECANCELED);
+        assert_true(nth < 1000);
+    }
+    tc_tls_context_unref(tls);
+    forget_log();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         HTTPS_TEST(host_path_and_query_stay),
@@ -177,6 +216,7 @@ int main(void) {
         HTTPS_TEST(without_a_host_there_is_no_way),
         HTTPS_TEST(an_absolute_target_is_another_host_only_if_the_client_said_so),
         HTTPS_TEST(without_a_request_it_is_refused),
+        HTTPS_TEST(a_port_that_redirects_is_there_before_it_serves_or_nothing_is),
     };
     return cmocka_run_group_tests(tests, watch_web, NULL);
 }
