@@ -39,7 +39,8 @@ extern "C" {
  * argument.
  *
  * @return the future's status; TC_ECANCELED if this coroutine was cancelled, now or before, and the future pends: it is
- *         asked to stop if nobody else has a reference. TC_ENOMEM for NULL; TC_ENOTCORO outside a coroutine
+ *         asked to stop if nobody else has a reference. TC_ENOMEM for NULL; TC_ENOTCORO outside a coroutine, and in
+ *         callbacks of another loop that it runs; TC_EINVAL: the future pends on another loop
  */
 TC_EXTERN int tc_await(tc_future_t *future, void *out) TC_MUST_CHECK;
 

@@ -229,6 +229,8 @@ int tc_wait(tc_future_t *future) {
     if (future->state == TC_PENDING) {
         if (future->loop != loop_of(task))
             return tc__misuse(TC_EINVAL, "tc_await: the future is of another loop than the coroutine");
+        if (tc__ioloop_inside() != loop_of(task)) /* to suspend would leave that loop in the middle of its turn */
+            return tc__misuse(TC_ENOTCORO, "tc_await in a callback of another loop, which the coroutine runs");
         if (suspend(task, future) < 0)
             return tc__fail(TC_ECANCELED, "the %s was cancelled", task->cancelled ? "coroutine" : "scope");
     }

@@ -675,10 +675,50 @@ static void run_sync_may_run_another_loop_meanwhile(void **state) {
     tc_ioloop_free(other);
 }
 
+static void await_in_a_callback(void *status) {
+    *(int *)status = tc_await(tc_future_ref(pending), NULL);
+}
+
+static int runs_another_with_callbacks(void *other) {
+    int status = 0;
+    uint64_t ms = 5;
+    TC_TRY(tc_ioloop_add_callback(other, await_in_a_callback, &status));
+    TC_TRY(tc_run_sync(other, sleep_a_little, &ms, TC_FOREVER));
+    return status;
+}
+
+static void callbacks_of_a_loop_that_a_coroutine_runs_cannot_await(void **state) {
+    tc_ioloop_t *other;
+    (void)state;
+    assert_int_equal(tc_ioloop_new(&other), 0);
+    assert_int_equal(tc_run_sync(loop, runs_another_with_callbacks, other, 1000), TC_ENOTCORO);
+    assert_logged("a callback of another loop");
+    tc_ioloop_free(other);
+}
+
 static void run_sync_needs_a_function(void **state) {
     (void)state;
     assert_int_equal(tc_run_sync(loop, NULL, NULL, TC_FOREVER), TC_EINVAL);
     assert_logged("fn is NULL");
+}
+
+static int awaits_on_a_thread(void *status, void **out) {
+    (void)out;
+    *(int *)status = tc_await(tc_sleep(NULL, 1), NULL); /* NULL: a thread has no loop */
+    return tc_in_coroutine() || tc_spawn(NULL, fail_with, status) ? TC_EPROTO : 0;
+}
+
+static int awaits_who_awaits_on_a_thread(void *status) {
+    return tc_await(tc_run_in_executor(NULL, awaits_on_a_thread, status, NULL), NULL);
+}
+
+static void a_thread_of_the_executor_is_no_place_to_await(void **state) {
+    int status = 0;
+    (void)state;
+    assert_int_equal(tc_run_sync(loop, awaits_who_awaits_on_a_thread, &status, TC_FOREVER), 0);
+    assert_int_equal(status, TC_ENOMEM);
+    assert_int_equal(atomic_exchange(&logged.count, 0), 2);
+    assert_non_null(strstr(logged.last, "no loop on this thread"));
 }
 
 /* ---- Loops inside coroutines ---- */
@@ -843,7 +883,9 @@ int main(void) {
         TEST_REAL(run_sync_ends_when_the_loop_is_stopped),
         TEST_REAL(run_sync_is_not_for_a_loop_that_runs),
         TEST_REAL(run_sync_may_run_another_loop_meanwhile),
+        TEST_REAL(callbacks_of_a_loop_that_a_coroutine_runs_cannot_await),
         TEST_REAL(run_sync_needs_a_function),
+        TEST_REAL(a_thread_of_the_executor_is_no_place_to_await),
         TEST_TASK(others_may_run_inside_one_that_turns_the_loop),
         TEST_REAL(a_coroutine_cannot_free_its_loop),
         TEST_TASK(forty_thousand_wait_at_once),
