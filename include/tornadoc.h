@@ -24,6 +24,7 @@
 #include <tornadoc/httputil.h>   /* URLs, queries, header values, dates */
 #include <tornadoc/escape.h>     /* text for HTML and URLs */
 #include <tornadoc/log.h>        /* where messages go */
+#include <tornadoc/access_log.h> /* a line for each request */
 #include <tornadoc/future.h>     /* results that come later; the executor */
 #include <tornadoc/coroutine.h>  /* await: straight-line code that waits */
 #include <tornadoc/locks.h>      /* conditions, events, semaphores, locks between coroutines */

@@ -571,7 +571,7 @@ static tc_log_level_t effective_level(const tc_application_t *app) {
 }
 
 bool tc__application_logs_access(const tc_application_t *app) {
-    return effective_level(app) <= TC_LOG_INFO;
+    return app->log_request || effective_level(app) <= TC_LOG_INFO;
 }
 
 void tc__application_choose_log(const tc_application_t *app, tc__log_sink_t *sink) {

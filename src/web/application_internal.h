@@ -6,6 +6,7 @@
 
 #include <stdatomic.h>
 
+#include <tornadoc/access_log.h>
 #include <tornadoc/web.h>
 
 #include "http/exchange_internal.h"
@@ -42,6 +43,10 @@ struct tc_application {
     tc_log_level_t log_level; /* 0: the process's */
     tc_log_cb log;
     void *log_data;
+    tc_log_request_fn log_request; /* NULL: tc_log_access, where the level has its lines */
+    void *log_request_data;
+    tc_access_format_t access_format; /* of lines for access_fd */
+    int access_fd;
     size_t max_arguments, max_json;
     char *spool_dir;
     tc__security_t security;

@@ -26,22 +26,9 @@
 
 /* ---- The end ---- */
 
-static tc_log_level_t level_of_status(int status) {
-    return status < 400 ? TC_LOG_INFO : status < 500 ? TC_LOG_WARNING : TC_LOG_ERROR;
-}
-
 void tc__request_choose_log(const tc_request_t *req, tc__log_sink_t *sink) {
     tc__application_choose_log(req->app, sink);
     sink->prefix = req->id;
-}
-
-/* As Tornado writes it: "200 GET /path?query (127.0.0.1) 0.35ms". */
-static void log_access(tc_request_t *req) {
-    if (req->start_ns == 0)
-        return;
-    double ms = (double)(uv_hrtime() - req->start_ns) / 1e6;
-    tc__log(TC__LOG_ACCESS, level_of_status(req->status), req, "%d %s %s (%s) %.2fms", req->status, req->in->method,
-            req->in->uri, tc_remote_ip(req), ms);
 }
 
 static void finalize(tc_request_t *req) {
@@ -49,7 +36,8 @@ static void finalize(tc_request_t *req) {
     req->frames++; /* on_finish may use the request */
     for (size_t i = 0; i <= TC__MAX_GROUPS && req->endpoint->on_finish[i]; i++)
         req->endpoint->on_finish[i](req, req->end_err);
-    log_access(req);
+    if (req->start_ns != 0)
+        tc__request_log_access(req);
     tc__request_drop_output(req);
     tc__list_remove(&req->node);
     tc__timer_stop(req->in->loop, &req->timeout);

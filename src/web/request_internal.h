@@ -19,6 +19,7 @@
  *     xsrf.c            tokens against requests that others forge
  *     session.c         what is kept in a signed cookie
  *     basic_auth.c      names and passwords
+ *     access_log.c      what the log has of it
  *     sse.c             streams of events
  *     redirect_to_https.c  from http to https
  *     own_headers.c     fields of all answers: request ids, CORS …
@@ -71,7 +72,8 @@ struct tc_request {
     const char **path_args;   /* decoded, likewise */
     tc_request_fn method;     /* all there is to call, for a plain endpoint; else NULL */
     void *data;
-    uint64_t start_ns; /* 0: no access line is wanted */
+    uint64_t start_ns;     /* 0: no access line is wanted */
+    uint64_t body_written; /* bytes, for that line; else not counted */
 
     /* the chain */
     uint8_t step;             /* tc__step_t */
@@ -163,6 +165,9 @@ void tc__request_explain(tc_request_t *req, int err, const char *words);
 int tc__request_keep_error(tc_request_t *req, int err);
 /* The answer will never be complete: cut it. */
 void tc__request_abort(tc_request_t *req);
+
+/* ---- access_log.c ---- */
+void tc__request_log_access(const tc_request_t *req); /* if its start is known: somebody wants it */
 
 /* ---- request_input.c ---- */
 /* What a peer sent that getters cannot return is the outcome of the handler: 400. TC_ENOMEM stays that. */

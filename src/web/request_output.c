@@ -324,6 +324,11 @@ static void strip_body(tc_request_t *req) {
         tc__headers_remove(&req->headers, tc_str("Content-Length"));
 }
 
+static void count_body(tc_request_t *req) {
+    for (uint32_t i = 0; i < req->segment_count; i++)
+        req->body_written += req->segments[i].bytes.len;
+}
+
 static int send_output(tc_request_t *req, bool last) {
     if (!req->exchange) {
         tc__request_drop_output(req); /* who writes on for nobody gathers nothing */
@@ -331,6 +336,8 @@ static int send_output(tc_request_t *req, bool last) {
     }
     if (!has_body(req->status))
         strip_body(req);
+    if (req->start_ns != 0)
+        count_body(req);
     size_t count = req->segment_count;
     req->segment_count = 0; /* they belong to the exchange now */
     req->open_block = NULL;
@@ -404,13 +411,18 @@ int tc_finish(tc_request_t *req) {
     return err < 0 ? err : 0;
 }
 
+static int send_piece(tc_request_t *req, const tc__file_piece_t *piece) {
+    req->body_written += piece->len;
+    return req->exchange->vtable->write_file(req->exchange, piece, false);
+}
+
 int tc__request_send_file(tc_request_t *req, const tc__file_piece_t *piece) {
     tc__request_enter(req);
     int err = req->kept_error;
     if (err == 0 && !req->exchange)
         err = TC_ECLOSED;
     if (err == 0)
-        err = req->exchange->vtable->write_file(req->exchange, piece, false);
+        err = send_piece(req, piece);
     else
         piece->free_fn(piece->owner);
     note_gone(req, tc__request_keep_error(req, err));
