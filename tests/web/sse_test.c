@@ -379,6 +379,39 @@ static void a_client_that_has_ended_its_side_has_left(void **state) {
     raw_close(&raw);
 }
 
+static void a_client_that_resets_ends_its_stream(void **state) {
+    (void)state;
+    raw_t raw;
+    listen_with(&raw, NULL);
+    tc__iostream_abort(raw.stream);
+    raw_turn(&raw);
+    assert_string_equal(noted(), "left finish:-1025");
+    assert_int_equal(tc_sse_send(streams[0], SAYS("x")), TC_ECLOSED);
+    raw_close(&raw);
+}
+
+static void an_event_beyond_what_may_be_queued_cuts_its_client(void **state) {
+    (void)state;
+    raw_t raw;
+    raw_open(&raw, NULL);
+    tc_iostream_close(raw.stream);
+    raw_turn(&raw);
+    tc_iostream_t *server_end;
+    tc__address_t peer = { .family = AF_INET };
+    assert_int_equal(
+        tc_iostream_pair(&raw.stream, &server_end, raw.loop, &(tc_iostream_options_t){ .max_write_buffer_size = 2000 }),
+        0);
+    tc__iostream_set_sink(raw.stream, &raw_sink, &raw);
+    tc__iostream_resume(raw.stream);
+    assert_int_equal(tc__httpserver_add_stream(raw.server, server_end, &peer), 0);
+    raw_send(&raw, GET);
+    assert_int_equal(tc_sse_send(streams[0], SAYS(long_text)), TC_ETOOBIG);
+    assert_log("the stream of events is cut: beyond a limit");
+    assert_int_equal(tc_sse_send(streams[0], SAYS("x")), TC_ECLOSED);
+    raw_turn(&raw);
+    raw_close(&raw);
+}
+
 static void a_drain_ends_streams_wholly(void **state) {
     (void)state;
     raw_t raw;
@@ -783,6 +816,8 @@ int main(void) {
         SSE_TEST(a_client_that_leaves_ends_its_stream),
         SSE_TEST(a_stream_that_died_is_safe_after_its_loop_too),
         SSE_TEST(a_client_that_has_ended_its_side_has_left),
+        SSE_TEST(a_client_that_resets_ends_its_stream),
+        SSE_TEST(an_event_beyond_what_may_be_queued_cuts_its_client),
         SSE_TEST(a_drain_ends_streams_wholly),
         SSE_TEST(on_going_away_may_send_a_last_event),
         SSE_TEST(a_stream_that_begins_while_the_server_drains_ends_at_once),
