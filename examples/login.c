@@ -3,8 +3,8 @@
  *
  *     examples/run login
  *     curl -i localhost:8888/                                          # 302: to the login; or open it in a browser
- *     curl -i localhost:8888/login                                     # the form, with a token; zoe's password is
- * "demo" curl -i -d 'name=zoe&password=demo' localhost:8888/login         # 403: a form that did not come from here
+ *     curl -i localhost:8888/login                                     # the form, with a token; the password is demo
+ *     curl -i -d 'name=zoe&password=demo' localhost:8888/login         # 403: a form that did not come from here
  *
  * The cookie says who asks, in plain text, and nobody can change it without the application's secret. The secret comes
  * from the environment, COOKIE_SECRET; without it each start makes its own, and all have to log in again.

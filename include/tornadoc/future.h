@@ -140,8 +140,9 @@ typedef int (*tc_work_fn)(void *arg, void **out);
 
 /**
  * Run `fn(arg)` on a thread of `executor`; NULL: the process's, of five threads per CPU. `free_arg` (or NULL) is called
- * on the loop's thread when the work is over, however it ended, and at once if it could not be queued; a result that
- * nobody takes is not freed. `arg` must live until then: a cancelled job that already runs still uses it. A loop that
+ * on the loop's thread when the work is over, however it ended, and at once if it could not be queued; it may run
+ * before whoever waits goes on, so a result stands in no memory that it frees. A result that nobody takes is not freed:
+ * see tc_run_in_executor_with. `arg` must live until then: a cancelled job that already runs still uses it. A loop that
  * is freed waits for jobs that a coroutine or a request (tc_then) waits for, since they may use their memory; others
  * end by themselves, and their `free_arg` is called by the worker.
  *
@@ -151,6 +152,11 @@ typedef int (*tc_work_fn)(void *arg, void **out);
  * @return NULL: out of memory, or no loop on this thread
  */
 TC_EXTERN tc_future_t *tc_run_in_executor(tc_executor_t *executor, tc_work_fn fn, void *arg, tc_free_fn free_arg);
+
+/** The same for results on the heap: `free_result` is called for one that nobody takes, since a timeout or a cancel
+ * came before it, say; by the worker if the loop was freed meanwhile. */
+TC_EXTERN tc_future_t *tc_run_in_executor_with(tc_executor_t *executor, tc_work_fn fn, void *arg, tc_free_fn free_arg,
+                                               tc_free_fn free_result);
 
 /** A pool of at most `threads` threads, started as they are needed. @return 0; TC_EINVAL for none; TC_ENOMEM */
 TC_EXTERN int tc_executor_new(tc_executor_t **out, unsigned threads) TC_MUST_CHECK;

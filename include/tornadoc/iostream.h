@@ -100,8 +100,7 @@ TC_EXTERN int tc_iostream_local_port(const tc_iostream_t *stream);
 typedef void (*tc_iostream_close_cb)(tc_iostream_t *stream, int err, void *user_data);
 TC_EXTERN void tc_iostream_set_close_callback(tc_iostream_t *stream, tc_iostream_close_cb cb, void *user_data);
 
-/* ---- Reading: TC_EBUSY while another read is under way, TC_ECLOSED on a closed stream whose buffer does not do
- * --------- */
+/* ---- Reading: one read at a time, else TC_EBUSY; TC_ECLOSED on a closed stream whose buffer does not do ---- */
 
 /** On success the bytes, borrowed until `cb` returns; on failure none, but what read_until_close gathered. */
 typedef void (*tc_iostream_read_cb)(tc_iostream_t *stream, int err, tc_bytes_t data, void *user_data);

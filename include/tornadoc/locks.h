@@ -53,8 +53,7 @@ TC_EXTERN tc_future_t *tc_semaphore_acquire(tc_semaphore_t *semaphore, uint64_t 
 /** Hands the permit to the first who waits. @return 0; TC_EINVAL: a bounded one that has all its permits */
 TC_EXTERN int tc_semaphore_release(tc_semaphore_t *semaphore);
 
-/* ---- Lock: one at a time. Not recursive; whoever releases it need not be who acquired it --------------------------
- */
+/* ---- Lock: one at a time. Not recursive; whoever releases it need not be who acquired it ---- */
 
 typedef struct tc_lock tc_lock_t;
 TC_EXTERN tc_lock_t *tc_lock_new(void);

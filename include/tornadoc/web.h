@@ -251,8 +251,8 @@ typedef struct {
     void *arg;
     const tc_httpserver_options_t *server;
     tc_tls_context_t *tls; /**< serve https: the same as server->tls, for short; stays the caller's */
-    bool reload_tls;       /**< on SIGHUP read the certificates again (tc_tls_context_reload), off the loop; the outcome
-                                is logged */
+    bool reload_tls;       /**< on SIGHUP read the certificates again (tc_tls_context_reload), off the loop: logged at
+                                TC_LOG_INFO, a failure as an error */
     int redirect_port; /**< with tls: of the same address, a port that answers in the clear, by redirects to https alone
                             (tc_redirect_to_https); usually 80; TC_ANY_PORT; default none */
     uintptr_t reserved[5]; /**< must be zero */

@@ -47,7 +47,7 @@ typedef struct {
     tc__mailbox_t *mailbox;
     tc_work_fn fn;
     void *arg;
-    tc_free_fn free_arg;
+    tc_free_fn free_arg, free_result;
     int status;
     void *result;
     bool is_over; /* under the mutex */
@@ -112,6 +112,8 @@ void tc_executor_set_max_queued(tc_executor_t *executor, size_t most) {
 /* ---- Jobs ---- */
 
 static void free_job(job_t *job) {
+    if (job->result && job->free_result)
+        job->free_result(job->result);
     if (job->free_arg)
         job->free_arg(job->arg);
     unref_executor(job->executor);
@@ -128,10 +130,12 @@ static tc_future_t *let_go(job_t *job, tc_ioloop_t *loop) {
     return future;
 }
 
-static void complete(tc_future_t *future, int status, void *result) {
-    if (status == 0)
-        tc_future_set_result(future, result, NULL);
-    else if (status < 0)
+/* `job`, whose result becomes the future's, is looked at if `status` is 0. */
+static void complete(tc_future_t *future, int status, job_t *job) {
+    if (status == 0) {
+        tc_future_set_result(future, job->result, job->free_result);
+        job->result = NULL;
+    } else if (status < 0)
         tc_future_set_error(future, status, NULL);
     else
         tc_future_set_error(future, TC_EINVAL, "work returned a positive number: neither 0 nor an error code");
@@ -140,7 +144,7 @@ static void complete(tc_future_t *future, int status, void *result) {
 
 static void finish(job_t *job, tc_ioloop_t *loop) {
     if (job->future)
-        complete(let_go(job, loop), job->status, job->result);
+        complete(let_go(job, loop), job->status, job);
     free_job(job);
 }
 
@@ -381,7 +385,8 @@ static job_t *new_job(tc_ioloop_t *loop, tc_executor_t *executor) {
     return job;
 }
 
-static tc_future_t *start(tc_ioloop_t *loop, tc_executor_t *executor, tc_work_fn fn, void *arg, tc_free_fn free_arg) {
+static tc_future_t *start(tc_ioloop_t *loop, tc_executor_t *executor, tc_work_fn fn, void *arg, tc_free_fn free_arg,
+                          tc_free_fn free_result) {
     job_t *job = new_job(loop, executor);
     if (!job) {
         if (free_arg)
@@ -391,6 +396,7 @@ static tc_future_t *start(tc_ioloop_t *loop, tc_executor_t *executor, tc_work_fn
     job->fn = fn;
     job->arg = arg;
     job->free_arg = free_arg;
+    job->free_result = free_result;
     tc_future_t *future = tc_future_ref(job->future);
     int err = enqueue(executor, job);
     if (err == TC_EOVERLOAD)
@@ -403,26 +409,31 @@ static tc_future_t *start(tc_ioloop_t *loop, tc_executor_t *executor, tc_work_fn
 }
 
 static tc_future_t *run_in(tc_ioloop_t *loop, tc_executor_t *executor, tc__shared_t otherwise, tc_work_fn fn, void *arg,
-                           tc_free_fn free_arg) {
+                           tc_free_fn free_arg, tc_free_fn free_result) {
     if (loop->p->closing)
         tc__fail(TC_ECLOSED, "the loop is being freed: no work any more");
     else if (!executor)
         executor = shared_for(loop, otherwise);
     if (!loop->p->closing && executor)
-        return start(loop, executor, fn, arg, free_arg);
+        return start(loop, executor, fn, arg, free_arg, free_result);
     if (free_arg)
         free_arg(arg);
     return NULL;
 }
 
 tc_future_t *tc__run_file_work(tc_ioloop_t *loop, tc_work_fn fn, void *arg, tc_free_fn free_arg) {
-    return run_in(loop, NULL, TC__SHARED_FILES, fn, arg, free_arg);
+    return run_in(loop, NULL, TC__SHARED_FILES, fn, arg, free_arg, NULL);
 }
 
 tc_future_t *tc_run_in_executor(tc_executor_t *executor, tc_work_fn fn, void *arg, tc_free_fn free_arg) {
+    return tc_run_in_executor_with(executor, fn, arg, free_arg, NULL);
+}
+
+tc_future_t *tc_run_in_executor_with(tc_executor_t *executor, tc_work_fn fn, void *arg, tc_free_fn free_arg,
+                                     tc_free_fn free_result) {
     tc_ioloop_t *loop = tc__ioloop_or_current(NULL);
     if (loop && fn)
-        return run_in(loop, executor, TC__SHARED_WORK, fn, arg, free_arg);
+        return run_in(loop, executor, TC__SHARED_WORK, fn, arg, free_arg, free_result);
     if (loop)
         tc__misuse(TC_EINVAL, "tc_run_in_executor: fn is NULL");
     if (free_arg)

@@ -210,6 +210,8 @@ static ssize_t recv_open(tc_iostream_t *stream, char *buffer, size_t len) {
         tls->may_receive = false;
         tls->taken = 0;
         tls->stop = TC__TLS_BARREN_TURN;
+        if (!tc__tls_has_input(stream) && SSL_pending(tls->ssl) == 0)
+            break; /* OpenSSL would only say that it wants more */
     }
     bool rest = err == 1 && SSL_pending(tls->ssl) > 0;
     int sent = tc__tls_leave(stream, turn);

@@ -192,8 +192,10 @@ int tc_application_run(tc_application_t *app, const tc_run_options_t *options) {
     if (err == 0)
         err = serve(&run, o);
     if (err < 0)
-        tc__log(TC__LOG_GENERAL, TC_LOG_ERROR, NULL, "tc_application_run: %s: %s", tc_strerror(err),
-                err == TC_ETIMEDOUT ? "requests were cut at the drain's deadline" : tc_error_detail());
+        tc__log(TC__LOG_GENERAL, TC_LOG_ERROR, NULL, "tc_application_run: %s",
+                err == TC_ETIMEDOUT  ? "requests were cut at the drain's deadline"
+                : *tc_error_detail() ? tc_error_detail()
+                                     : tc_strerror(err));
     tc_httpserver_free(run.redirecting);
     tc_httpserver_free(run.server);
     tc_ioloop_free(run.loop);

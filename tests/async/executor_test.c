@@ -154,6 +154,37 @@ static void a_timeout_around_work_comes_early_and_the_argument_lives_on(void **s
     tc_future_unref(future);
 }
 
+static void a_result_that_comes_too_late_for_a_timeout_is_freed(void **state) {
+    tc_future_t *future = tc_with_timeout(tc_run_in_executor_with(NULL, block, "result", NULL, count_free), 1);
+    uv_sem_wait(&started);
+    assert_ends(*state, future, TC_ETIMEDOUT);
+    assert_int_equal(atomic_load(&freed), 0);
+    uv_sem_post(&go_on);
+    while (atomic_load(&freed) == 0)
+        tc__ioloop_turn(*state, true);
+    tc_future_unref(future);
+}
+
+static void a_result_that_is_taken_is_not_freed(void **state) {
+    tc_future_t *future = tc_run_in_executor_with(NULL, return_arg, "result", NULL, count_free);
+    assert_ends(*state, future, 0);
+    assert_string_equal(tc_future_take(future), "result");
+    tc_future_unref(future);
+    assert_int_equal(atomic_load(&freed), 0);
+}
+
+static int make_and_fail(void *arg, void **out) {
+    *out = arg;
+    return TC_ETIMEDOUT;
+}
+
+static void a_result_of_work_that_fails_is_freed(void **state) {
+    tc_future_t *future = tc_run_in_executor_with(NULL, make_and_fail, "result", NULL, count_free);
+    assert_ends(*state, future, TC_ETIMEDOUT);
+    assert_int_equal(atomic_load(&freed), 1);
+    tc_future_unref(future);
+}
+
 static void on_the_virtual_clock_results_still_come(void **state) {
     tc_future_t *future = tc_run_in_executor(NULL, return_arg, "result", NULL);
     uint64_t before = tc_ioloop_time(*state);
@@ -261,6 +292,19 @@ static void with_the_loop_jobs_are_taken_back_and_what_runs_finishes_later(void 
     uv_sem_post(&go_on);
     tc_executor_free(executor); /* waits for it */
     assert_int_equal(atomic_load(&freed), 2);
+}
+
+static void a_result_that_comes_after_the_loop_is_freed_by_its_thread(void **state) {
+    tc_executor_t *executor;
+    assert_int_equal(tc_executor_new(&executor, 1), 0);
+    tc_future_unref(tc_run_in_executor_with(executor, block, "result", NULL, count_free));
+    uv_sem_wait(&started);
+    tc_ioloop_free(*state);
+    *state = NULL;
+    assert_int_equal(atomic_load(&freed), 0);
+    uv_sem_post(&go_on);
+    tc_executor_free(executor); /* waits for it */
+    assert_int_equal(atomic_load(&freed), 1);
 }
 
 static void a_result_that_arrived_before_the_end_counts(void **state) {
@@ -392,6 +436,10 @@ int main(void) {
         TEST_EXECUTOR(a_thread_cannot_free_its_own_executor),
         TEST_EXECUTOR(with_the_loop_jobs_are_taken_back_and_what_runs_finishes_later),
         TEST_EXECUTOR(a_result_that_arrived_before_the_end_counts),
+        TEST_EXECUTOR(a_result_that_comes_after_the_loop_is_freed_by_its_thread),
+        TEST_EXECUTOR(a_result_that_comes_too_late_for_a_timeout_is_freed),
+        TEST_EXECUTOR(a_result_that_is_taken_is_not_freed),
+        TEST_EXECUTOR(a_result_of_work_that_fails_is_freed),
         TEST(the_default_executor_ends_with_the_last_loop_that_used_it),
         TEST_EXECUTOR(work_that_cannot_be_queued_has_its_argument_freed_at_once),
         TEST_EXECUTOR(without_any_thread_the_future_fails_and_with_one_it_is_enough),

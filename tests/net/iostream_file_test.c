@@ -204,6 +204,8 @@ static void a_closed_stream_takes_no_file(void **state) {
     settle();
 }
 
+#ifndef NET_TEST_TLS /* there, a burst of it is queued as a copy */
+
 static void a_file_leaves_room_for_what_is_written_behind_it(void **state) {
     (void)state;
     for (int transport = 0; transport < TRANSPORTS; transport++) {
@@ -226,8 +228,6 @@ static void a_file_leaves_room_for_what_is_written_behind_it(void **state) {
 }
 
 /* ---- Failures ---- */
-
-#ifndef NET_TEST_TLS
 
 static int calls, fail_at;
 
@@ -338,13 +338,13 @@ int main(void) {
         FILE_TEST(a_file_that_the_system_cannot_send_is_read),
 #ifndef NET_TEST_TLS
         FILE_TEST(a_file_goes_in_bursts_with_a_turn_of_the_loop_between_them),
+        FILE_TEST(a_file_leaves_room_for_what_is_written_behind_it),
         FILE_TEST(a_failing_system_call_closes_the_stream_and_an_interrupted_one_does_not),
 #endif
         FILE_TEST(a_file_that_grows_sends_what_was_announced),
         FILE_TEST(a_file_that_shrinks_resets_the_connection),
         FILE_TEST(a_peer_that_leaves_ends_it_without_a_signal),
         FILE_TEST(a_closed_stream_takes_no_file),
-        FILE_TEST(a_file_leaves_room_for_what_is_written_behind_it),
         FILE_TEST(each_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, group_setup, NULL);
