@@ -190,12 +190,18 @@ static int send_written(tc_iostream_t *stream, const char *data, size_t len) {
     return err < 0 ? err : -EAGAIN;
 }
 
+/* OpenSSL's clearing looks at every place of its queue, and that four times for a request. */
+static void forget_errors(void) {
+    if (ERR_peek_error() != 0)
+        ERR_clear_error();
+}
+
 tc__tls_turn_t tc__tls_enter(tc_iostream_t *stream) {
     tls_loop_t *shared = loop_of(stream);
     tc__tls_turn_t turn = { .outer = shared->current, .out_start = shared->out_len };
     shared->current = stream;
     stream->tls->busy++;
-    ERR_clear_error();
+    forget_errors();
     return turn;
 }
 
@@ -205,7 +211,7 @@ int tc__tls_leave(tc_iostream_t *stream, tc__tls_turn_t turn) {
     size_t len = shared->out_len - turn.out_start;
     shared->current = turn.outer;
     tls->busy--;
-    ERR_clear_error();
+    forget_errors();
     int err = 0;
     if (stream->closed && tls->busy == 0) { /* by a callback */
         SSL_free(tls->ssl);
