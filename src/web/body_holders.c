@@ -5,10 +5,12 @@
  * may hold together, and keep it for hours. So whoever needs more of it when there is none gets what others hold that
  * do the least with it, and they are refused. There is one such limit for memory, and one for files.
  *
- * The measure is how fast a body comes in proportion to what it holds. Bodies that arrive stand in a list, and one goes
- * to the end of it whenever an eighth of what it holds has come since it last did. So the first has needed the longest
- * for its last eighth, whatever its size. To be spared at an honest client's cost, an attacker has to send faster than
- * that client does, per byte that it holds; and to get there all that it holds is the whole limit.
+ * The measure is how fast a body comes in proportion to what it holds: the time that its last eighth took, or that has
+ * passed since, if that is more. Bodies that arrive stand in a list, and one goes to the end of it whenever an eighth
+ * has come since it last did. So those who have waited longest are in front; the slowest of the first few is chosen,
+ * for one who waited long may just have moved behind one who hardly waits at all. To be spared at an honest client's
+ * cost, an attacker has to send faster than that client does, per byte that it holds; and to get there all that it
+ * holds is the whole limit.
  *
  * A body that is complete, or whose handler is busy with what came, is out of the list: its client has done its part.
  *
@@ -21,7 +23,7 @@
 #include "util/alloc_internal.h"
 #include "web/request_internal.h"
 
-enum { SHARE = 8 };
+enum { SHARE = 8, LOOKED_AT = 16 };
 
 int tc__holders_init(tc__holders_t *holders, uint64_t limit, int status, const char *what) {
     *holders = (tc__holders_t){ .limit = limit, .status = status, .what = what };
@@ -47,12 +49,31 @@ static void give_up(tc__holder_t *holder) {
     holders->held -= holder->held;
 }
 
+/* In milliseconds; the clocks of several loops are the same but for what a turn takes. */
+static uint64_t slowness(const tc__holder_t *holder, uint64_t now) {
+    uint64_t waited = now > holder->moved_ms ? now - holder->moved_ms : 0;
+    return waited > holder->share_ms ? waited : holder->share_ms;
+}
+
+/* Of those that are as slow, the first. NULL: nobody arrives. */
+static tc__holder_t *find_slowest(const tc__holders_t *holders, uint64_t now) {
+    tc__holder_t *slowest = NULL;
+    tc__list_t *node = holders->arriving.next;
+    for (int i = 0; i < LOOKED_AT && node != &holders->arriving; i++, node = node->next) {
+        tc__holder_t *holder = tc__container_of(node, tc__holder_t, node);
+        if (!slowest || slowness(holder, now) > slowness(slowest, now))
+            slowest = holder;
+    }
+    return slowest;
+}
+
 static void make_room(tc__holders_t *holders, const tc__holder_t *wanted_by) {
-    while (holders->held > holders->limit && !tc__list_empty(&holders->arriving)) {
-        tc__holder_t *first = tc__container_of(holders->arriving.next, tc__holder_t, node);
-        if (first == wanted_by)
+    uint64_t now = tc__ioloop_now(wanted_by->req->in->loop);
+    while (holders->held > holders->limit) {
+        tc__holder_t *slowest = find_slowest(holders, now);
+        if (!slowest || slowest == wanted_by)
             return;
-        give_up(first);
+        give_up(slowest);
     }
 }
 
@@ -122,9 +143,13 @@ void tc__holder_give_back(tc__holder_t *holder, uint64_t size) {
     uv_mutex_unlock(&holder->holders->mutex);
 }
 
-/* To the end of the list, or out of it. */
-static void place(tc__holder_t *holder) {
+/* To the end of the list, or out of it. `has_come`: its next share of what it holds. */
+static void place(tc__holder_t *holder, bool has_come) {
+    uint64_t now = tc__ioloop_now(holder->req->in->loop);
     uv_mutex_lock(&holder->holders->mutex);
+    if (has_come && holder->arriving)
+        holder->share_ms = now - holder->moved_ms;
+    holder->moved_ms = now;
     tc__list_remove(&holder->node);
     if (holder->arriving && !holder->given_up)
         tc__list_push(&holder->holders->arriving, &holder->node);
@@ -135,12 +160,12 @@ static void place(tc__holder_t *holder) {
 void tc__holder_progress(tc__holder_t *holder, size_t len) {
     holder->progress += len;
     if (holder->progress >= holder->held / SHARE)
-        place(holder);
+        place(holder, true);
 }
 
 void tc__holder_set_arriving(tc__holder_t *holder, bool arriving) {
     if (holder->arriving == arriving)
         return;
     holder->arriving = arriving;
-    place(holder);
+    place(holder, false); /* until now its client was not waited for */
 }

@@ -15,7 +15,7 @@
 typedef struct {
     uv_mutex_t mutex; /* guards all below, and what its holders say it does */
     uint64_t held, limit;
-    tc__list_t arriving; /* the bodies that may be given up: who does least with what it holds is first */
+    tc__list_t arriving; /* the bodies that may be given up, in the order in which they last moved */
     const char *what;    /* "in memory" */
     int status;          /* of what is refused */
     bool ready;          /* the mutex is */
@@ -29,6 +29,8 @@ typedef struct {
     tc_request_t *req; /* NULL: it is over, and mail is on its way */
     uint64_t held;     /* changed under the mutex, and by its own thread only */
     uint64_t progress; /* bytes that came since it went to the end of the list */
+    uint64_t moved_ms; /* guarded: when that was, … */
+    uint64_t share_ms; /* … and what its last share took */
     bool arriving;     /* its client is who it waits for */
     bool given_up;     /* guarded: mail is on its way, and what it holds is not counted meanwhile */
 } tc__holder_t;

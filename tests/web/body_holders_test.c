@@ -96,6 +96,23 @@ static void a_body_that_comes_fast_outlives_those_that_trickle(void **state) {
     close_clients();
 }
 
+static void a_body_that_trickles_makes_room_though_a_piece_of_it_has_just_come(void **state) {
+    (void)state;
+    open_clients(HANDLER(.put = says_len), 3 * (SIZE + 1));
+    begin(0, 10000);
+    begin(1, 10000);
+    tc__ioloop_advance(clients[0].loop, 500);
+    begin(2, 15000);
+    send_bytes(0, 3000);
+    send_bytes(1, 3000);
+    begin(3, 15000);
+    assert_int_equal(status_of(0), 503);
+    assert_log(SLOWEST);
+    send_bytes(2, 5000);
+    assert_int_equal(status_of(2), 200);
+    close_clients();
+}
+
 static tc_deferred_t *token, *first;
 
 static int keeps(tc_request_t *req) {
@@ -199,6 +216,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         WEB_TEST(the_body_that_waited_longest_makes_room),
         WEB_TEST(a_body_that_comes_fast_outlives_those_that_trickle),
+        WEB_TEST(a_body_that_trickles_makes_room_though_a_piece_of_it_has_just_come),
         WEB_TEST(a_body_that_is_complete_is_not_given_up),
         WEB_TEST(a_body_whose_handler_is_busy_is_not_given_up),
         WEB_TEST(what_was_answered_or_left_is_given_up_by_itself),
