@@ -154,10 +154,24 @@ static int opened(tc_iostream_t *stream) {
     return shut(stream);
 }
 
-/* A step of a server's takes a third of a millisecond: in a long turn of the loop, those that the system will report
- * again wait for the next one. */
+/*
+ * A step of a server's takes a third of a millisecond: in a long turn of the loop a few go on, and the others, which
+ * the system will report again, wait for the next turn. A few, for whoever keeps all turns long is no reason to starve
+ * them; and since the system reports those first that wait longest, each has its turn.
+ */
 static bool may_wait(const tc_iostream_t *stream) {
-    return stream->tls->server && stream->fd >= 0 && !tc__tls_has_input(stream) && tc__ioloop_is_late(stream->loop);
+    if (!stream->tls->server || stream->fd < 0 || tc__tls_has_input(stream) || !tc__ioloop_is_late(stream->loop))
+        return false;
+    struct tc__tls_loop *shared = tc__iostream_net(stream)->tls;
+    uint64_t turn = tc__ioloop_now(stream->loop);
+    if (shared->late_turn != turn) {
+        shared->late_turn = turn;
+        shared->late_steps = TC__TLS_LATE_STEPS;
+    }
+    if (shared->late_steps == 0)
+        return true;
+    shared->late_steps--;
+    return false;
 }
 
 /* One step. 0: done; -EAGAIN; else it has failed. */

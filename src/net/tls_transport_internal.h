@@ -19,6 +19,7 @@ enum {
     TC__TLS_BARREN_TURN = SSL3_RT_MAX_ENCRYPTED_LENGTH + 2048, /* bytes in which a record of data would be whole: if
                                                                   none was, the others have their turn … */
     TC__TLS_BARREN_MOST = 128 * 1024, /* … and so many without any data are no use of the protocol */
+    TC__TLS_LATE_STEPS = 8,           /* of handshakes, in what is left of a long turn of the loop */
     TC__TLS_AWAY_MS = 2000,           /* who was turned away may take the answer for so long … */
     TC__TLS_AWAY_MOST = 256 * 1024    /* … and send so much meanwhile */
 };
@@ -30,7 +31,9 @@ struct tc__tls_loop {
     tc_iostream_t *current; /* whose SSL is at work */
     tc_iostream_t *owner;   /* whose ciphertext stands in in[in_start, in_end); NULL: nobody's */
     size_t in_start, in_end;
-    size_t out_len; /* of `out` */
+    size_t out_len;      /* of `out` */
+    uint64_t late_turn;  /* the last turn of the loop that was long when a handshake came, by its clock … */
+    unsigned late_steps; /* … and how many may still go on in it */
     char in[TC__READ_SIZE];
     char out[TC__TLS_FLIGHT];
     char record[TC__TLS_RECORD]; /* small pieces of plaintext, gathered */

@@ -196,6 +196,37 @@ static void a_drain_ends_a_connection_by_close_notify(void **state) {
     wire_disconnect(&client);
 }
 
+/* ---- When the loop is busy ---- */
+
+/* Takes longer than what makes a turn of the loop a long one. */
+static void keep_busy(tc_ioloop_t *busy, int fd, unsigned events, void *user_data) {
+    (void)busy, (void)fd, (void)events, (void)user_data;
+    for (uint64_t began = uv_hrtime(); uv_hrtime() - began < 12 * 1000 * 1000;)
+        continue;
+}
+
+static void hands_are_shaken_though_every_turn_of_the_loop_is_long(void **state) {
+    wire_client_t client;
+    int ends[2];
+    serve(*state, (tc_httpserver_options_t){ 0 });
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(write(ends[1], "x", 1), 1);
+    assert_int_equal(tc_ioloop_add_handler(loop, ends[0], TC_READ, keep_busy, NULL), 0);
+    tc__ioloop_turn(loop, false); /* it is watched before the connection is, and so comes first in each turn */
+    wire_use_tls(TLS1_3_VERSION);
+    wire_connect(&client, tc_httpserver_port(server));
+    static const char request[] = "GET / HTTP/1.1\r\n" HOST;
+    for (int i = 0; i < 50 && SSL_write(client.ssl, request, (int)sizeof request - 1) <= 0; i++)
+        wire_turn(&client, loop);
+    for (int i = 0; i < 20 && !(client.in && strstr(client.in, "hello")); i++)
+        wire_turn(&client, loop);
+    assert_true(client.in && strstr(client.in, "\r\n\r\nhello"));
+    wire_disconnect(&client);
+    tc_ioloop_remove_handler(loop, ends[0]);
+    close(ends[0]);
+    close(ends[1]);
+}
+
 /* ---- Who says nothing ---- */
 
 static void a_handshake_that_does_not_end_is_ended(void **state) {
@@ -267,6 +298,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(the_protocol_inside_is_http_1_1, start, stop),
         cmocka_unit_test_setup_teardown(a_client_that_knows_another_protocol_only_is_refused, start, stop),
         cmocka_unit_test_setup_teardown(a_drain_ends_a_connection_by_close_notify, start, stop),
+        cmocka_unit_test_setup_teardown(hands_are_shaken_though_every_turn_of_the_loop_is_long, start, stop),
         cmocka_unit_test_setup_teardown(a_handshake_that_does_not_end_is_ended, start, stop),
         cmocka_unit_test_setup_teardown(a_context_of_clients_is_refused, start, stop),
         cmocka_unit_test_setup_teardown(a_handshake_timeout_without_tls_is_refused, start, stop),
