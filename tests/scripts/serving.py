@@ -94,6 +94,13 @@ class Program:
     def stderr(self):
         return self.read(self.err)
 
+    def wait_for_log(self, count):
+        """Until it has logged so many lines: those of several connections have no order but this."""
+        deadline = time.monotonic() + 20
+        while self.stderr().count("\n") < count:
+            assert time.monotonic() < deadline, f"{count} lines wanted: {self.stderr()}"
+            time.sleep(0.01)
+
     def end(self, log=()):
         """SIGTERM; it must end with status 0, having logged just the messages `log` (prefixes or patterns of them, in order)."""
         self.process.send_signal(signal.SIGTERM)
