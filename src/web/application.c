@@ -106,7 +106,7 @@ static bool has_unsafe_method(const tc_request_handler_t *h) {
 static void chain(tc__endpoint_t *endpoint, const tc_router_t *router, const tc_request_handler_t *own) {
     const tc_request_handler_t *bases = router->bases, *merged = &endpoint->handler;
     size_t count = router->base_count, admits = 0, prepares = 0, finishes = 0;
-    if (router->app->security.xsrf_name && !(merged->flags & TC_NO_XSRF) && has_unsafe_method(merged)) {
+    if (router->app->security.xsrf_cookies && !(merged->flags & TC_NO_XSRF) && has_unsafe_method(merged)) {
         endpoint->admit[admits++] = tc__xsrf_admit;
         endpoint->prepare[prepares++] = tc__xsrf_prepare;
     }
@@ -431,7 +431,10 @@ static int choose_spool_dir(tc_application_t *app, const char *dir) {
 }
 
 static int apply_options(tc_application_t *app, const tc_application_options_t *options) {
+    static const tc_application_options_t defaults;
     int err = 0;
+    if (!options)
+        options = &defaults;
     tc__host_rule_t *any_host = tc__routes_host(app->routes, NULL, &err);
     if (!any_host)
         return err;
@@ -442,9 +445,7 @@ static int apply_options(tc_application_t *app, const tc_application_options_t *
     app->max_arguments = 1000;
     app->max_json = (size_t)2 * 1024 * 1024;
     app->max_form_memory = (size_t)10 * 1024 * 1024;
-    TC_TRY(choose_spool_dir(app, options ? options->spool_dir : NULL));
-    if (!options)
-        return 0;
+    TC_TRY(choose_spool_dir(app, options->spool_dir));
     if (!tc__all_zero(options->reserved, sizeof options->reserved))
         return tc__misuse(TC_EINVAL, "tc_application_options_t: `reserved` must be zero");
     app->debug = options->debug;

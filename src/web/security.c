@@ -89,7 +89,8 @@ static int init_xsrf(tc__security_t *security, const tc_application_options_t *o
     const char *name = options->xsrf_cookie_name ? options->xsrf_cookie_name : "_xsrf";
     const tc_cookie_options_t *cookie = options->xsrf_cookie_options ? options->xsrf_cookie_options : &lax;
     TC_TRY(copy_cookie(security, &security->xsrf_cookie, name, cookie));
-    return options->xsrf_cookies ? copy_text(security, &security->xsrf_name, name) : 0;
+    security->xsrf_cookies = options->xsrf_cookies;
+    return copy_text(security, &security->xsrf_name, name);
 }
 
 static int init_session(tc__security_t *security, const tc_application_options_t *options) {

@@ -11,7 +11,8 @@ typedef struct {
     tc_signing_key_t *keys; /* ended by one without a key; NULL: none */
     tc_signing_key_t *key;  /* the one to sign with */
     const char *login_url;  /* NULL: none */
-    const char *xsrf_name;  /* NULL: nothing is checked */
+    bool xsrf_cookies;      /* tokens are asked for */
+    const char *xsrf_name;
     tc_cookie_options_t xsrf_cookie;
     const char *session_name;
     tc_cookie_options_t session_cookie;

@@ -91,14 +91,10 @@ static const char *show_token(tc_request_t *req, const unsigned char token[TOKEN
 
 /* ---- The cookie ---- */
 
-static const char *cookie_name(const tc_request_t *req) {
-    return req->app->security.xsrf_name ? req->app->security.xsrf_name : "_xsrf";
-}
-
 /* The request's, with the token of its cookie, if there is one. */
 static tc__xsrf_t *state_of(tc_request_t *req) {
     if (!req->xsrf) {
-        const char *cookie = tc_get_cookie(req, cookie_name(req), "");
+        const char *cookie = tc_get_cookie(req, req->app->security.xsrf_name, "");
         tc__xsrf_t *xsrf = tc__arena_calloc(tc__request_arena(req), sizeof *xsrf);
         if (!xsrf)
             return NULL;
@@ -112,7 +108,7 @@ static int set_token_cookie(tc_request_t *req, const char *text) {
     tc_cookie_options_t options = req->app->security.xsrf_cookie;
     if (options.max_age_ms == 0 && !options.session && tc_current_user(req))
         options.max_age_ms = (uint64_t)LOGGED_IN_DAYS * 86400 * 1000;
-    return tc_set_cookie(req, cookie_name(req), text, &options);
+    return tc_set_cookie(req, req->app->security.xsrf_name, text, &options);
 }
 
 static int make_token(tc_request_t *req, tc__xsrf_t *xsrf) {

@@ -434,6 +434,22 @@ static void a_handler_may_check_by_itself(void **state) {
     forget_log();
 }
 
+static void the_cookie_is_the_same_where_nothing_is_checked(void **state) {
+    (void)state;
+    route("/", HANDLER(.get = shows_token));
+    const char *cookie = tc_http_response_header(tc_test_client_fetch(serve(), "/", NULL), "Set-Cookie");
+    assert_non_null(cookie);
+    assert_non_null(strstr(cookie, "; Path=/; SameSite=Lax"));
+    stop_serving();
+    use_options(&(tc_application_options_t){ .xsrf_cookie_name = "__Host-xsrf" });
+    route("/", HANDLER(.get = shows_token, .post = checks));
+    cookie = tc_http_response_header(tc_test_client_fetch(serve(), "/", NULL), "Set-Cookie");
+    assert_non_null(cookie);
+    assert_memory_equal(cookie, "__Host-xsrf=2|", 14);
+    assert_changed("/", POST("_xsrf=" MASKED, "Cookie", "__Host-xsrf=" TOKEN));
+    assert_refused("/", POST("_xsrf=" MASKED, COOKIE), "cookie is missing");
+}
+
 /* ---- What can fail ---- */
 
 static int random_calls, failing_call;
@@ -500,6 +516,7 @@ int main(void) {
         WEB_TEST(sec_fetch_site_goes_before_origin),
         WEB_TEST(an_origin_is_our_own_or_refused),
         WEB_TEST(a_handler_may_check_by_itself),
+        WEB_TEST(the_cookie_is_the_same_where_nothing_is_checked),
         WEB_TEST(without_random_bytes_there_is_no_token),
         WEB_TEST(a_new_token_after_the_headers_is_a_failure),
     };
