@@ -26,19 +26,29 @@ typedef struct tc__session {
 
 /* ---- Reading ---- */
 
+/* `name` and `value` live as long as the request. */
 static int add_item(tc_request_t *req, item_t **items, const char *name, const char *value) {
     item_t *item = tc_alloc(req, sizeof *item);
-    char *name_copy = tc_strdup(req, name), *value_copy = tc_strdup(req, value);
-    if (!item || !name_copy || !value_copy)
+    if (!item)
         return TC_ENOMEM;
-    *item = (item_t){ *items, name_copy, value_copy };
+    *item = (item_t){ *items, name, value };
     *items = item;
     return 0;
 }
 
+static int copy_item(tc_request_t *req, item_t **items, const char *name, const char *value) {
+    const char *name_copy = tc_strdup(req, name), *value_copy = tc_strdup(req, value);
+    return name_copy && value_copy ? add_item(req, items, name_copy, value_copy) : TC_ENOMEM;
+}
+
+typedef struct {
+    tc_request_t *req;
+    item_t *items;
+} reading_t;
+
 static int keep_pair(tc_bytes_t name, tc_bytes_t value, void *user_data) {
-    tc_request_t *req = user_data;
-    return add_item(req, &req->session->items, name.data, value.data);
+    reading_t *reading = user_data;
+    return copy_item(reading->req, &reading->items, name.data, value.data);
 }
 
 static const char *cookie_of(const tc_request_t *req) {
@@ -46,20 +56,34 @@ static const char *cookie_of(const tc_request_t *req) {
     return tc_get_signed_cookie(req, security->session_name, security->session_cookie.max_age_ms);
 }
 
-static int load(tc_request_t *req) {
-    if (req->session)
-        return 0;
-    if (!req->app->security.key)
-        return tc__misuse(TC_EINVAL, "sessions need the application's cookie_secret");
-    const char *text = cookie_of(req);
-    req->session = tc__arena_calloc(tc__request_arena(req), sizeof *req->session);
+static int check_secret(const tc_request_t *req) {
+    return req->app->security.key ? 0 : tc__misuse(TC_EINVAL, "sessions need the application's cookie_secret");
+}
+
+static int begin_with(tc_request_t *req, item_t *items) {
+    req->session = tc_alloc(req, sizeof *req->session);
     if (!req->session)
         return TC_ENOMEM;
-    return text ? tc_query_parse(tc_str(text), keep_pair, req) : 0;
+    req->session->items = items;
+    return 0;
+}
+
+/* All of it or nothing: what is set next would take the place of what could not be read. */
+static int load(tc_request_t *req) {
+    reading_t reading = { req, NULL };
+    if (req->session)
+        return 0;
+    TC_TRY(check_secret(req));
+    const char *text = cookie_of(req);
+    if (req->kept_error != 0)
+        return req->kept_error;
+    if (text)
+        TC_TRY(tc_query_parse(tc_str(text), keep_pair, &reading));
+    return begin_with(req, reading.items);
 }
 
 const char *tc_session_get(tc_request_t *req, const char *name) {
-    if (!req || !name || tc__request_keep_error(req, load(req)) < 0)
+    if (!req || !name || tc__request_keep_error(req, load(req)) != 0)
         return NULL;
     for (const item_t *item = req->session->items; item; item = item->next)
         if (strcmp(item->name, name) == 0)
@@ -103,7 +127,7 @@ static int store(tc_request_t *req, item_t *items) {
     return 0;
 }
 
-/* The items without that name, copied. */
+/* The items without that name, in a list of its own. */
 static int others(tc_request_t *req, const char *name, item_t **out) {
     *out = NULL;
     for (const item_t *item = req->session->items; item; item = item->next)
@@ -118,7 +142,7 @@ static int change(tc_request_t *req, const char *name, const char *value) {
     TC_TRY(load(req));
     TC_TRY(others(req, name, &items));
     if (value)
-        TC_TRY(add_item(req, &items, name, value));
+        TC_TRY(copy_item(req, &items, name, value));
     return store(req, items);
 }
 
@@ -129,14 +153,14 @@ int tc_session_set(tc_request_t *req, const char *name, const char *value) {
     return err == TC_EBUSY ? err : tc__request_keep_error(req, err);
 }
 
+static int forget(tc_request_t *req) {
+    const tc__security_t *security = &req->app->security;
+    TC_TRY(check_secret(req));
+    TC_TRY(begin_with(req, NULL));
+    return tc_clear_cookie(req, security->session_name, &security->session_cookie);
+}
+
 int tc_session_clear(tc_request_t *req) {
     TC_TRY(tc__request_check_open(req, "tc_session_clear"));
-    if (!req->session)
-        req->session = tc__arena_calloc(tc__request_arena(req), sizeof *req->session);
-    if (!req->session || !req->app->security.session_name)
-        return tc__request_keep_error(req, req->session ? tc__misuse(TC_EINVAL, "sessions need the application's "
-                                                                                "cookie_secret")
-                                                        : TC_ENOMEM);
-    req->session->items = NULL;
-    return tc_clear_cookie(req, req->app->security.session_name, &req->app->security.session_cookie);
+    return tc__request_keep_error(req, forget(req));
 }

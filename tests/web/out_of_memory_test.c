@@ -3,7 +3,7 @@
 #include <yyjson.h>
 
 #include "support/gzip.h"
-#include "web/web_test.h"
+#include "web/each_allocation.h"
 
 static int says_everything(tc_request_t *req) {
     const char *const *values;
@@ -260,29 +260,9 @@ static int request(size_t i) {
     return status;
 }
 
-static bool is_expected(int status, int wanted) {
-    return status == wanted || status == 0 || status == 500 || status == 503;
-}
-
-/* With a client of its own, whose loop has no blocks to spare. Returns whether no allocation was left to fail. */
-static bool try_request(size_t i, long nth, bool for_good) {
+static void make_app(void) {
     app = tc_application_new(NULL);
     build(app);
-    serve();
-    fail_allocation(nth, for_good);
-    int status = request(i);
-    bool complete = atomic_load(&memory.calls) < nth;
-    allow_allocations();
-    tc_test_client_advance(client, 2000);
-    if (!is_expected(status, requests[i].status) || (complete && status != requests[i].status))
-        fail_msg("%s %s, allocation %ld: %d", requests[i].method, requests[i].path, nth, status);
-    int again = request(i);
-    if (again != requests[i].status)
-        fail_msg("%s %s, after allocation %ld: %d", requests[i].method, requests[i].path, nth, again);
-    stop_serving();
-    noted();
-    forget_log();
-    return complete;
 }
 
 static void each_allocation_of_a_request_may_fail(void **state) {
@@ -290,11 +270,8 @@ static void each_allocation_of_a_request_may_fail(void **state) {
     stop_serving();
     memset(large, 'x', sizeof(large) - 1);
     for (size_t i = 0; i < COUNT(requests); i++)
-        for (int for_good = 0; for_good < 2; for_good++)
-            for (long nth = 1; !try_request(i, nth, for_good); nth++) {
-                assert_int_equal(atomic_load(&memory.live), 0);
-                assert_true(nth < 2000);
-            }
+        fail_each_allocation(&(tried_request_t){ make_app, request, i, requests[i].method, requests[i].path,
+                                                 requests[i].status, NULL, 2000 });
 }
 
 int main(void) {
