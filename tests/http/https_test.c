@@ -53,13 +53,17 @@ static int start(void **state) {
     return err;
 }
 
-static void serve(void *state, tc_httpserver_options_t options) {
+/* The application is the server's from now on. */
+static void serve_application(void *state, tc_application_t *app, tc_httpserver_options_t options) {
     loop = state;
-    tc_application_t *app = wire_application();
     options.tls = tls;
     assert_int_equal(tc_httpserver_new(&server, loop, app, &options), 0);
     assert_int_equal(tc_httpserver_listen(server, "127.0.0.1", 0), 0);
     tc_application_free(app);
+}
+
+static void serve(void *state, tc_httpserver_options_t options) {
+    serve_application(state, wire_application(), options);
 }
 
 static int stop(void **state) {
@@ -130,6 +134,33 @@ static void a_trusted_proxy_may_say_that_it_was_not(void **state) {
     wire_connect(&client, tc_httpserver_port(server));
     assert_string_equal(ask(&client, "GET /client HTTP/1.1\r\nX-Forwarded-For: 192.0.2.1\r\n" HOST),
                         "\r\n\r\nclient=192.0.2.1 https");
+    wire_disconnect(&client);
+}
+
+static int sets_cookies(tc_request_t *req) {
+    tc_set_cookie(req, "a", "b", NULL);
+    tc_set_cookie(req, "c", "d", &(tc_cookie_options_t){ .insecure = true });
+    return tc_write(req, "set");
+}
+
+/* What is for https only is decided by what the connection is, or by what a proxy says of the one before it. */
+static void over_tls_cookies_are_secure_and_https_is_all_there_is(void **state) {
+    wire_client_t client;
+    tc_application_t *app = tc_application_new(
+        &(tc_application_options_t){ .strict_transport_security = "max-age=63072000" });
+    assert_int_equal(tc_application_add(app, "/", &(tc_request_handler_t){ .get = sets_cookies }, NULL), 0);
+    serve_application(*state, app, (tc_httpserver_options_t){ .xheaders = true });
+    wire_use_tls(TLS1_3_VERSION);
+    wire_connect(&client, tc_httpserver_port(server));
+    assert_string_equal(ask(&client, "GET / HTTP/1.1\r\n" HOST), "\r\n\r\nset");
+    assert_non_null(strstr(client.in, "\r\nSet-Cookie: a=b; Path=/; Secure\r\n"));
+    assert_non_null(strstr(client.in, "\r\nSet-Cookie: c=d; Path=/\r\n"));
+    assert_non_null(strstr(client.in, "\r\nStrict-Transport-Security: max-age=63072000\r\n"));
+    wire_disconnect(&client);
+    wire_connect(&client, tc_httpserver_port(server));
+    assert_non_null(ask(&client, "GET / HTTP/1.1\r\nX-Forwarded-Proto: http\r\n" HOST));
+    assert_non_null(strstr(client.in, "\r\nSet-Cookie: a=b; Path=/\r\n"));
+    assert_null(strstr(client.in, "Strict-Transport-Security"));
     wire_disconnect(&client);
 }
 
@@ -293,6 +324,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(bytes_that_are_no_protocol_are_not_answered, start, stop),
         cmocka_unit_test_setup_teardown(a_request_that_came_by_tls_is_https, start, stop),
         cmocka_unit_test_setup_teardown(a_trusted_proxy_may_say_that_it_was_not, start, stop),
+        cmocka_unit_test_setup_teardown(over_tls_cookies_are_secure_and_https_is_all_there_is, start, stop),
         cmocka_unit_test_setup_teardown(the_proxy_header_comes_before_tls, start, stop),
         cmocka_unit_test_setup_teardown(tls_without_the_proxy_header_is_cut, start, stop),
         cmocka_unit_test_setup_teardown(the_protocol_inside_is_http_1_1, start, stop),
