@@ -28,9 +28,10 @@ typedef struct {
 } line_t;
 
 static void put_bytes(line_t *line, const char *data, size_t len) {
-    for (size_t i = 0; i < len; i++, line->len++)
-        if (line->len + 1 < line->size)
-            line->out[line->len] = data[i];
+    size_t room = line->size > line->len + 1 ? line->size - line->len - 1 : 0;
+    if (len > 0 && room > 0)
+        memcpy(line->out + line->len, data, len < room ? len : room);
+    line->len += len;
 }
 
 static void put(line_t *line, const char *text) {
@@ -78,18 +79,32 @@ static size_t escape_json(char piece[MAX_PIECE], const char *at, size_t len) {
     return len;
 }
 
+/* How many bytes at the start no format escapes: nearly always all there are. */
+static size_t plain_len(const char *text, size_t len) {
+    size_t at = 0;
+    while (at < len && text[at] >= 0x20 && text[at] < 0x7f && text[at] != '"' && text[at] != '\\')
+        at++;
+    return at;
+}
+
 static void put_escaped(line_t *line, const char *text, escape_fn escape) {
-    size_t left = strlen(text), written = 0;
+    size_t left = strlen(text), room = MAX_TEXT;
     while (left > 0) {
-        char piece[MAX_PIECE];
-        size_t sequence = tc__utf8_sequence(text, left), taken = sequence ? sequence : 1;
-        size_t len = escape(piece, text, taken);
-        if (written + len > MAX_TEXT) {
+        char escaped[MAX_PIECE];
+        const char *piece = text;
+        size_t len = plain_len(text, left < room ? left : room), taken = len;
+        if (len == 0) {
+            size_t sequence = tc__utf8_sequence(text, left);
+            taken = sequence ? sequence : 1;
+            len = escape(escaped, text, taken);
+            piece = escaped;
+        }
+        if (len > room) {
             put(line, "...");
             return;
         }
         put_bytes(line, piece, len);
-        written += len;
+        room -= len;
         text += taken;
         left -= taken;
     }
