@@ -5,7 +5,7 @@
  * in. Where the kernel has openat2 (Linux 5.6) it resolves the whole name in one step that cannot leave the root, and
  * links that stay within it are followed. Elsewhere, and where a filter of system calls does not know it, the name is
  * walked part by part, each opened in the directory that was opened before it and none of them by a link: then a link
- * is refused wherever it leads.
+ * is refused wherever it leads, and so is "..".
  */
 #define _FILE_OFFSET_BITS 64
 #include "util/file_calls_internal.h"
@@ -34,6 +34,8 @@ int tc__file_open_root(const char *path) {
 
 static int open_at(int dir, const char *part, int flags) {
     int fd;
+    if (strcmp(part, "..") == 0)
+        return -EXDEV;
     do
         fd = tc__file_sys.openat(dir, part, flags | O_NOFOLLOW);
     while (fd < 0 && errno == EINTR);

@@ -43,8 +43,8 @@ int tc__file_read(const char *path, size_t max, tc_bytes_t *out);
 ssize_t tc__file_pread(int fd, void *out, size_t len, uint64_t at);
 /* A directory, to open files beneath it. */
 int tc__file_open_root(const char *path);
-/* A file or directory beneath the directory `root`, to read: no link leads out of it, whoever changes what meanwhile.
- * `name` is relative, without "." and ".." and empty parts; "" is the root. A FIFO or a device does not block. -EXDEV,
+/* A file or directory beneath the directory `root`, to read: no link leads out of it, whoever changes what meanwhile,
+ * and no "..". `name` is relative, without empty parts; "" is the root. A FIFO or a device does not block. -EXDEV,
  * -ELOOP, -ENOTDIR: a link leads out; where the system lacks openat2, any link. See file_beneath.c. */
 int tc__file_open_beneath(int root, const char *name);
 /* Are those bytes in the page cache, so that to read or send them waits for no disk? As far as a few samples tell;

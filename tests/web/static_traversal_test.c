@@ -295,6 +295,20 @@ static void without_openat2_no_link_is_followed(void **state) {
     assert_ask("/s/dir/a.txt", "200 public");
 }
 
+static void dots_lead_nowhere_whoever_opens(void **state) {
+    (void)state;
+    static const char *const names[] = { "..", "../secret.txt", "dir/../../secret.txt", "dir/../..", "/etc/passwd" };
+    make_site();
+    int root = tc__file_open_root(folder);
+    for (int walked = 0; walked < 2; walked++) {
+        for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+            if (tc__file_open_beneath(root, names[i]) >= 0)
+                fail_msg("%s was opened%s", names[i], walked ? " by the walk" : "");
+        tc__file_sys.open_beneath = no_openat2;
+    }
+    close(root);
+}
+
 static void a_compressed_sibling_is_no_way_out(void **state) {
     (void)state;
     make_site();
@@ -388,6 +402,7 @@ int main(void) {
         STATIC_TEST(no_redirect_leads_to_another_host),
         STATIC_TEST(links_are_followed_within_the_folder_and_not_out_of_it),
         STATIC_TEST(without_openat2_no_link_is_followed),
+        STATIC_TEST(dots_lead_nowhere_whoever_opens),
         STATIC_TEST(a_compressed_sibling_is_no_way_out),
         STATIC_TEST(what_is_no_file_is_404_and_does_not_block),
         STATIC_TEST(what_may_not_be_read_is_403),
