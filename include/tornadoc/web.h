@@ -226,7 +226,8 @@ TC_EXTERN int tc_router_add_regex(tc_router_t *router, const char *regex, const 
 /**
  * A route that leads elsewhere: to a path of this host, "/people/{id}", or to "https://example.com/people/{id}", where
  * {id} is what the pattern captured, as it came; the request's query goes along. For GET and HEAD; with 307 and 308,
- * which keep the method, for all. Captures cannot be part of the host. (RedirectHandler)
+ * which keep the method, for all. No XSRF token is asked for here, but where it leads. Captures cannot be part of the
+ * host. (RedirectHandler)
  *
  * @param status 0: 301; 302, 303, 307, 308
  */

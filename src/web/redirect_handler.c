@@ -135,9 +135,12 @@ static redirect_t *new_redirect(const char *url, int status) {
     return redirect;
 }
 
+/* Nothing is changed here, so no XSRF token is asked for: that is for the route where it leads. */
 int tc_router_add_redirect(tc_router_t *router, const char *pattern, const char *url, int status) {
     const bool keeps_method = status == 307 || status == 308;
-    const tc_request_handler_t handler = { .get = keeps_method ? NULL : answer, .any = keeps_method ? answer : NULL };
+    const tc_request_handler_t handler = { .get = keeps_method ? NULL : answer,
+                                           .any = keeps_method ? answer : NULL,
+                                           .flags = TC_NO_XSRF };
     tc_application_t *app = tc__router_application(router);
     if (!app)
         return tc__fail(TC_ENOMEM, "the application or group is NULL: it could not be made");

@@ -10,6 +10,10 @@ static const char *leads_to(const char *path) {
     return header(path, NULL, "Location");
 }
 
+static int changes(tc_request_t *req) {
+    return tc_write(req, "changed");
+}
+
 static void a_redirect_is_permanent_unless_it_says_otherwise(void **state) {
     (void)state;
     add("/a", "/b", 0);
@@ -29,6 +33,21 @@ static void a_redirect_that_keeps_the_method_is_for_all_of_them(void **state) {
     assert_string_equal(ask_by("POST", "/a"), "308 ");
     assert_string_equal(ask_by("DELETE", "/c"), "307 ");
     assert_ask("/c", "307 ");
+}
+
+/* It changes nothing, and where it leads the request is asked for its token, if that route wants one. */
+static void a_redirect_asks_for_no_xsrf_token(void **state) {
+    (void)state;
+    use_options(&(tc_application_options_t){ .xsrf_cookies = true });
+    add("/old/{rest:*}", "/{rest}", 308);
+    route("/form", HANDLER(.post = changes));
+    route("/api", HANDLER(.post = changes, .flags = TC_NO_XSRF));
+    assert_string_equal(ask_by("POST", "/old/form"), "308 ");
+    assert_string_equal(ask_by("POST", "/old/api"), "308 ");
+    assert_string_equal(ask_by("POST", "/form"),
+                        page(403, "Forbidden", "the XSRF cookie is missing, or holds no token"));
+    assert_string_equal(ask_by("POST", "/api"), "200 changed");
+    forget_log();
 }
 
 static void captures_take_their_place_undecoded(void **state) {
@@ -113,6 +132,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         WEB_TEST(a_redirect_is_permanent_unless_it_says_otherwise),
         WEB_TEST(a_redirect_that_keeps_the_method_is_for_all_of_them),
+        WEB_TEST(a_redirect_asks_for_no_xsrf_token),
         WEB_TEST(captures_take_their_place_undecoded),
         WEB_TEST(the_query_goes_along),
         WEB_TEST(no_request_chooses_the_host),
