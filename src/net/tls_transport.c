@@ -182,7 +182,9 @@ static int shake_hands(tc_iostream_t *stream) {
     int sent = tc__tls_flush(stream);
     if (sent == -EAGAIN)
         return -EAGAIN;
-    tls->waits = tls->goes_on = false;
+    if (sent < 0)
+        return fail_handshake(stream, sent, tc_strerror(sent));
+    tls->goes_on = false;
     tls->may_receive = true;
     tls->stop = TC__TLS_HANDSHAKE_MOST;
     tc__tls_turn_t turn = tc__tls_enter(stream);

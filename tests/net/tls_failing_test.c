@@ -181,6 +181,34 @@ static void each_recv_and_send_fails_in_turn(void **state) {
     }
 }
 
+static void a_flight_that_waits_and_then_fails_ends_the_handshake(void **state) {
+    (void)state;
+    static const int errors[] = { -EPIPE, -EPERM };
+    for (size_t e = 0; e < COUNT(errors); e++) {
+        tc_iostream_t *pair[2];
+        side_t side = { 0 };
+        assert_int_equal(tc_ioloop_new(&loop), 0);
+        assert_int_equal(tc_iostream_pair(&pair[0], &pair[1], loop, NULL), 0);
+        trouble.fail_at = 1;
+        trouble.for_good = true;
+        trouble.err = -EAGAIN;
+        assert_int_equal(start_side(pair[1], &side, false), 0);
+        settle();
+        assert_true(tc__tls_pending(pair[1]));
+        trouble.err = errors[e];
+        settle();
+        assert_true(tc_iostream_closed(pair[1]));
+        assert_int_equal(tc_iostream_error(pair[1]), errors[e]);
+        assert_int_equal(side.owed, 0);
+        assert_int_equal(side.failed, 3);
+        calm();
+        for (int i = 0; i < 2; i++)
+            tc_iostream_close(pair[i]);
+        settle();
+        tc_ioloop_free(loop);
+    }
+}
+
 static void a_certificate_is_read_whole_or_not_at_all(void **state) {
     (void)state;
     tc_iostream_t *pair[2];
@@ -248,6 +276,7 @@ int main(void) {
         cmocka_unit_test(without_trouble_all_goes_well),
         cmocka_unit_test(each_allocation_fails_in_turn),
         cmocka_unit_test(each_recv_and_send_fails_in_turn),
+        cmocka_unit_test(a_flight_that_waits_and_then_fails_ends_the_handshake),
         cmocka_unit_test(a_certificate_is_read_whole_or_not_at_all),
     };
     if (CRYPTO_set_mem_functions(crypto_malloc, crypto_realloc, crypto_free) != 1 || use_failing_allocator() < 0)
