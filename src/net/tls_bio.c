@@ -156,19 +156,19 @@ static int bio_write(BIO *bio, const char *data, size_t len, size_t *written) {
 
 int tc__tls_flush(tc_iostream_t *stream) {
     tc__tls_t *tls = stream->tls;
-    while (tc__tls_pending(stream)) {
-        tc_bytes_t bytes = tc__buffer_bytes(&tls->pending);
-        struct iovec iov = { (char *)(uintptr_t)bytes.data, bytes.len };
-        ssize_t n = tls->lower->sendv(stream, &iov, 1);
-        if (n < 0)
-            return (int)n;
-        tc__buffer_consume(&tls->pending, (size_t)n);
-        count_pending(stream);
-        if (stream->outputs && stream->queue)
-            tc__outputs_wait(stream->outputs, stream->queue);
-        if ((size_t)n < bytes.len)
-            return -EAGAIN;
-    }
+    if (!tc__tls_pending(stream))
+        return 0;
+    tc_bytes_t bytes = tc__buffer_bytes(&tls->pending);
+    struct iovec iov = { (char *)(uintptr_t)bytes.data, bytes.len };
+    ssize_t n = tls->lower->sendv(stream, &iov, 1);
+    if (n < 0)
+        return (int)n;
+    tc__buffer_consume(&tls->pending, (size_t)n);
+    count_pending(stream);
+    if (stream->outputs && stream->queue)
+        tc__outputs_wait(stream->outputs, stream->queue);
+    if ((size_t)n < bytes.len)
+        return -EAGAIN;
     tc__buffer_deinit(&tls->pending);
     return 0;
 }

@@ -212,6 +212,7 @@ static ssize_t recv_open(tc_iostream_t *stream, char *buffer, size_t len) {
     tc__tls_t *tls = stream->tls;
     size_t n = 0;
     int err = 1;
+    bool rest = false; /* of a record, with OpenSSL */
     tls->may_receive = true;
     tls->stop = tls->taken + TC__TLS_BARREN_TURN;
     tc__tls_turn_t turn = tc__tls_enter(stream);
@@ -226,10 +227,10 @@ static ssize_t recv_open(tc_iostream_t *stream, char *buffer, size_t len) {
         tls->may_receive = false;
         tls->taken = 0;
         tls->stop = TC__TLS_BARREN_TURN;
-        if (!tc__tls_has_input(stream) && SSL_pending(tls->ssl) == 0)
+        rest = SSL_pending(tls->ssl) > 0;
+        if (!rest && !tc__tls_has_input(stream))
             break; /* OpenSSL would only say that it wants more */
     }
-    bool rest = err == 1 && SSL_pending(tls->ssl) > 0;
     int sent = tc__tls_leave(stream, turn);
     if (stream->closed)
         return TC_ECLOSED;
@@ -238,7 +239,7 @@ static ssize_t recv_open(tc_iostream_t *stream, char *buffer, size_t len) {
     if (sent < 0 && sent != -EAGAIN && (err == 1 || err == -EAGAIN))
         err = fail(tls, sent, tc_strerror(sent));
     bool news = err != 1 && err != -EAGAIN; /* the end, to be told after these bytes */
-    stream->more = rest || tc__tls_has_input(stream) || (n > 0 && news);
+    stream->more = (rest && err == 1) || tc__tls_has_input(stream) || (n > 0 && news);
     if (n > 0)
         return (ssize_t)n;
     if (err == 0)
@@ -408,7 +409,7 @@ static void discard_input(tc_iostream_t *stream) {
 
 static void tls_close(tc_iostream_t *stream) {
     tc__tls_t *tls = stream->tls;
-    if (!tls->aborted && tls->lower_err == 0)
+    if (!tls->aborted && !tls->fin && tls->lower_err == 0)
         discard_input(stream);
     tc__timer_stop(stream->loop, &tls->deadline);
     tc__tls_drop(stream);
