@@ -174,7 +174,7 @@ typedef void (*tc_iostream_tls_cb)(tc_iostream_t *stream, int err, void *user_da
  *
  * @param cb may be NULL
  * @return 0; TC_EBUSY: something is under way, or arrived before TLS began; TC_EALREADY: it speaks TLS; TC_ECLOSED;
- *         TC_EINVAL, TC_ETLS: the context or the name does not fit. On error `cb` never runs.
+ *         TC_EINVAL, TC_ETLS: the context or the name does not fit; TC_ENOMEM. On error `cb` never runs.
  */
 TC_EXTERN int tc_iostream_start_tls(tc_iostream_t *stream, const tc_iostream_tls_options_t *options,
                                     tc_iostream_tls_cb cb, void *user_data) TC_MUST_CHECK;

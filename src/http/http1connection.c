@@ -535,17 +535,20 @@ int tc__http1connection_new(tc__http1connection_t **out, tc_iostream_t *stream, 
         tc_iostream_close(stream);
         return TC_ENOMEM;
     }
+    int err = 0;
     connection->exchange.vtable = &tc__http1_vtable;
     connection->stream = stream;
     connection->params = params;
     connection->peer = *peer;
     if (connection->proxy)
         tc__proxy_parser_init(connection->proxy, 0);
-    else if (params->tls && start_tls(connection, tc_bytes(NULL, 0)) < 0) {
+    else if (params->tls)
+        err = start_tls(connection, tc_bytes(NULL, 0));
+    if (err < 0) {
         log_no_tls();
         tc__free(connection);
         tc_iostream_close(stream);
-        return TC_ETLS;
+        return err;
     }
     tc__timer_init(&connection->timer, on_timer);
     tc__list_push(connections, &connection->node);

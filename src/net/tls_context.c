@@ -295,13 +295,18 @@ tc__tls_connection_t *tc__tls_connection(const SSL *ssl) {
     return SSL_get_ex_data(ssl, connection_index());
 }
 
+/* OpenSSL has not always words for it. */
+static int out_of_memory(void) {
+    ERR_clear_error();
+    return tc__fail(TC_ENOMEM, "out of memory for a TLS connection");
+}
+
 static int attach(SSL *ssl, tc_tls_context_t *tls) {
     tc__tls_connection_t *connection = tc__calloc(1, sizeof *connection);
     int index = connection_index();
     if (!connection || index < 0 || SSL_set_ex_data(ssl, index, connection) != 1) {
         tc__free(connection);
-        ERR_clear_error();
-        return tc__fail(TC_ENOMEM, "out of memory for a TLS connection");
+        return out_of_memory();
     }
     connection->tls = tc_tls_context_ref(tls);
     return 0;
@@ -323,9 +328,9 @@ void tc__tls_set_callbacks(SSL_CTX *ctx, const tc_tls_context_t *tls) {
         SSL_CTX_set_keylog_callback(ctx, log_key);
 }
 
-static int expect_address(SSL *ssl, const tc__address_t *address, const char *text) {
+static int expect_address(SSL *ssl, const tc__address_t *address) {
     size_t size = address->family == AF_INET ? 4 : 16;
-    return X509_VERIFY_PARAM_set1_ip(SSL_get0_param(ssl), address->bytes, size) == 1 ? 0 : tc__tls_take_error(text);
+    return X509_VERIFY_PARAM_set1_ip(SSL_get0_param(ssl), address->bytes, size) == 1 ? 0 : out_of_memory();
 }
 
 /* The certificate must name the host in its list of names: its subject is no longer looked at, and "*" stands for a
@@ -335,7 +340,7 @@ static int expect_host(SSL *ssl, const char *hostname) {
     size_t len = strlen(hostname);
     tc__address_t address;
     if (tc__address_parse_with_zone(tc_str(hostname), &address) == 0)
-        return expect_address(ssl, &address, hostname);
+        return expect_address(ssl, &address);
     if (len > 1 && hostname[len - 1] == '.')
         len--;
     if (len == 0 || len >= sizeof name)
@@ -344,7 +349,7 @@ static int expect_host(SSL *ssl, const char *hostname) {
     name[len] = '\0';
     SSL_set_hostflags(ssl, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
     if (SSL_set1_host(ssl, name) != 1 || SSL_set_tlsext_host_name(ssl, name) != 1)
-        return tc__tls_take_error(name);
+        return out_of_memory();
     return 0;
 }
 
@@ -370,18 +375,16 @@ int tc__tls_check_role(const tc_tls_context_t *tls, bool server) {
     return 0;
 }
 
-SSL *tc__tls_ssl_new(tc_tls_context_t *tls, bool server, const char *hostname) {
+int tc__tls_ssl_new(SSL **out, tc_tls_context_t *tls, bool server, const char *hostname) {
     ERR_clear_error();
-    if (tc__tls_check_role(tls, server) < 0)
-        return NULL;
+    TC_TRY(tc__tls_check_role(tls, server));
     tc__tls_sites_t *sites = tc__tls_sites_now(tls);
     SSL *ssl = SSL_new(sites->sites[0]->ctx);
     tc__tls_sites_unref(sites);
-    if (!ssl)
-        tc__tls_take_error("TLS");
-    else if (set_up(ssl, tls, server, hostname) < 0) {
+    int err = ssl ? set_up(ssl, tls, server, hostname) : tc__tls_take_error("TLS");
+    if (err == 0)
+        *out = ssl;
+    else
         SSL_free(ssl);
-        return NULL;
-    }
-    return ssl;
+    return err;
 }

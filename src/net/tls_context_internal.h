@@ -19,9 +19,9 @@
  * @param server   false: a client
  * @param hostname of the client: whom the certificate must name, a name (then sent as SNI, without a dot at its end) or
  *                 a numeric address. NULL only where nothing is verified. Not looked at for servers
- * @return NULL on failure, which tc_error_detail() has in words: no memory, or a role or a name that does not fit
+ * @return 0; TC_EINVAL: a role or a name that does not fit; TC_ENOMEM; TC_ETLS. tc_error_detail() has it in words
  */
-SSL *tc__tls_ssl_new(tc_tls_context_t *tls, bool server, const char *hostname);
+int tc__tls_ssl_new(SSL **out, tc_tls_context_t *tls, bool server, const char *hostname);
 
 /* 0; TC_EINVAL: it is the other side's. */
 int tc__tls_check_role(const tc_tls_context_t *tls, bool server);

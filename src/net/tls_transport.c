@@ -526,29 +526,29 @@ static const tc__transport_t tls_transport = {
 static int new_tls(tc__tls_t **out, tc_iostream_t *stream, const tc__tls_params_t *params) {
     struct tc__tls_loop *shared = tc__tls_loop(stream->loop);
     tc__tls_t *tls = shared ? tc__calloc(1, sizeof(*tls)) : NULL;
-    int err = TC_ENOMEM;
+    int err = 0;
     if (!tls)
-        return tc__fail(err, "out of memory for TLS");
+        return tc__fail(TC_ENOMEM, "out of memory for TLS");
     tc__buffer_init(&tls->kept, SIZE_MAX);
     tc__buffer_init(&tls->pending, SIZE_MAX);
     if (params->received.len > 0 && tc__buffer_append(&tls->kept, params->received.data, params->received.len) < 0) {
-        tc__fail(err, "out of memory for TLS");
+        err = tc__fail(TC_ENOMEM, "out of memory for TLS");
         goto fail;
     }
-    tls->ssl = tc__tls_ssl_new(params->context, params->server, params->hostname);
-    err = TC_ETLS;
-    if (!tls->ssl)
+    err = tc__tls_ssl_new(&tls->ssl, params->context, params->server, params->hostname);
+    if (err < 0)
         goto fail;
     SSL_set_read_ahead(tls->ssl, 0); /* that is what the loop's buffer is for */
     BIO_up_ref(shared->bio);
     SSL_set_bio(tls->ssl, shared->bio, shared->bio);
-    if (params->alpn.len > 0 && (err = tc__tls_set_default_alpn(tls->ssl, params->alpn)) < 0) {
-        SSL_free(tls->ssl);
+    if (params->alpn.len > 0)
+        err = tc__tls_set_default_alpn(tls->ssl, params->alpn);
+    if (err < 0)
         goto fail;
-    }
     *out = tls;
     return 0;
 fail:
+    SSL_free(tls->ssl);
     tc__buffer_deinit(&tls->kept);
     tc__free(tls);
     return err;

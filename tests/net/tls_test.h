@@ -64,10 +64,9 @@ static inline bool tls_shake_hands(tls_pair_t *pair) {
 }
 
 static inline tls_pair_t tls_pair_new(tc_tls_context_t *server, tc_tls_context_t *client, const char *hostname) {
-    tls_pair_t pair = { .server = tc__tls_ssl_new(server, true, NULL),
-                        .client = tc__tls_ssl_new(client, false, hostname) };
-    assert_non_null(pair.server);
-    assert_non_null(pair.client);
+    tls_pair_t pair = { 0 };
+    assert_int_equal(tc__tls_ssl_new(&pair.server, server, true, NULL), 0);
+    assert_int_equal(tc__tls_ssl_new(&pair.client, client, false, hostname), 0);
     tls_connect(&pair);
     return pair;
 }
