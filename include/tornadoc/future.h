@@ -147,7 +147,7 @@ typedef int (*tc_work_fn)(void *arg, void **out);
  * end by themselves, and their `free_arg` is called by the worker.
  *
  * The future fails at once with TC_EOVERLOAD if too many jobs wait for a thread already; as a handler's outcome that is
- * a 503.
+ * a 503. It fails with TC_ECLOSED if the executor is being freed.
  *
  * @return NULL: out of memory, or no loop on this thread
  */

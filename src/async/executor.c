@@ -29,7 +29,7 @@ enum { THREADS_PER_CPU = 5, MOST_THREADS = 4096, MAX_QUEUED = 100000 };
 struct tc_executor {
     uv_mutex_t mutex; /* guards all below but `refs` */
     uv_cond_t wake;
-    uv_cond_t over; /* a job that somebody waits for has run */
+    uv_cond_t over; /* a job that somebody may wait for has run */
     atomic_uint refs;
     tc__list_t queue; /* of job_t */
     size_t queued, max_queued;
@@ -50,7 +50,7 @@ typedef struct {
     tc_free_fn free_arg, free_result;
     int status;
     void *result;
-    bool is_over; /* under the mutex */
+    bool is_over; /* under the mutex: it has run, or never will */
 } job_t;
 
 static _Thread_local tc_executor_t *working_for; /* on worker threads */
@@ -190,9 +190,12 @@ static job_t *pop_locked(tc_executor_t *executor) {
     return job;
 }
 
-static job_t *pop(tc_executor_t *executor) {
+/* For one that no worker sees any more: whoever waits for it need not. */
+static job_t *pop_unrun(tc_executor_t *executor) {
     uv_mutex_lock(&executor->mutex);
     job_t *job = pop_locked(executor);
+    if (job)
+        job->is_over = true;
     uv_mutex_unlock(&executor->mutex);
     return job;
 }
@@ -281,7 +284,7 @@ static void refuse(tc_executor_t *executor) {
 
 static void take_back_all(tc_executor_t *executor) {
     job_t *job;
-    while ((job = pop(executor)) != NULL) {
+    while ((job = pop_unrun(executor)) != NULL) {
         job->status = TC_ECANCELED;
         post(job);
     }
@@ -401,6 +404,8 @@ static tc_future_t *start(tc_ioloop_t *loop, tc_executor_t *executor, tc_work_fn
     int err = enqueue(executor, job);
     if (err == TC_EOVERLOAD)
         tc_future_set_error(future, err, "too many jobs wait for a thread");
+    else if (err == TC_ECLOSED)
+        tc_future_set_error(future, err, "the executor is being freed: no work any more");
     else if (err < 0) /* UV_EAGAIN mostly, which says of a future that it pends */
         tc_future_set_error(future, TC_ENOMEM, "no thread could be started");
     if (err < 0)

@@ -5,6 +5,9 @@
 
 #include <uv.h>
 
+#include "async/future_internal.h"
+#include "async/ioloop_private.h"
+
 /* ---- Work ---- */
 
 static uv_sem_t started, go_on; /* a job that waits, so that others queue behind it */
@@ -143,26 +146,24 @@ static void a_future_that_nobody_keeps_does_not_stop_the_work(void **state) {
         tc__ioloop_turn(*state, true);
 }
 
-static void a_timeout_around_work_comes_early_and_the_argument_lives_on(void **state) {
-    tc_future_t *future = tc_with_timeout(tc_run_in_executor(NULL, block, "arg", count_free), 1);
+/* For work that blocks, and has one thing that is freed: not before it ends. */
+static void assert_ends_after_its_timeout(tc_ioloop_t *loop, tc_future_t *work) {
+    tc_future_t *future = tc_with_timeout(work, 1);
     uv_sem_wait(&started);
-    assert_ends(*state, future, TC_ETIMEDOUT);
+    assert_ends(loop, future, TC_ETIMEDOUT);
     assert_int_equal(atomic_load(&freed), 0);
     uv_sem_post(&go_on);
     while (atomic_load(&freed) == 0)
-        tc__ioloop_turn(*state, true);
+        tc__ioloop_turn(loop, true);
     tc_future_unref(future);
 }
 
+static void a_timeout_around_work_comes_early_and_the_argument_lives_on(void **state) {
+    assert_ends_after_its_timeout(*state, tc_run_in_executor(NULL, block, "arg", count_free));
+}
+
 static void a_result_that_comes_too_late_for_a_timeout_is_freed(void **state) {
-    tc_future_t *future = tc_with_timeout(tc_run_in_executor_with(NULL, block, "result", NULL, count_free), 1);
-    uv_sem_wait(&started);
-    assert_ends(*state, future, TC_ETIMEDOUT);
-    assert_int_equal(atomic_load(&freed), 0);
-    uv_sem_post(&go_on);
-    while (atomic_load(&freed) == 0)
-        tc__ioloop_turn(*state, true);
-    tc_future_unref(future);
+    assert_ends_after_its_timeout(*state, tc_run_in_executor_with(NULL, block, "result", NULL, count_free));
 }
 
 static void a_result_that_is_taken_is_not_freed(void **state) {
@@ -201,7 +202,7 @@ static void a_queued_job_is_taken_back(void **state) {
     tc_executor_t *executor;
     assert_int_equal(tc_executor_new(&executor, 1), 0);
     tc_future_t *first = tc_run_in_executor(executor, block, NULL, NULL);
-    tc_future_t *second = tc_run_in_executor(executor, return_arg, NULL, count_free);
+    tc_future_t *second = tc_run_in_executor_with(executor, return_arg, "never", count_free, count_free);
     uv_sem_wait(&started);
     tc_future_cancel(second);
     assert_int_equal(tc_future_state(second), TC_CANCELLED);
@@ -235,18 +236,23 @@ static void freeing_an_executor_takes_back_what_is_queued_and_waits_for_what_run
     tc_executor_t *executor;
     uv_thread_t freeing;
     assert_int_equal(tc_executor_new(&executor, 1), 0);
-    tc_future_t *runs = tc_run_in_executor(executor, block, "result", count_free);
-    tc_future_t *queued = tc_run_in_executor(executor, return_arg, NULL, count_free);
+    tc_future_t *runs = tc_run_in_executor_with(executor, block, "result", count_free, count_free);
+    tc_future_t *queued = tc_run_in_executor_with(executor, return_arg, "never", count_free, count_free);
     uv_sem_wait(&started);
     assert_int_equal(uv_thread_create(&freeing, free_executor, executor), 0);
     assert_ends(*state, queued, TC_ECANCELED);
     assert_int_equal(tc_future_state(runs), TC_PENDING);
     assert_int_equal(atomic_load(&freed), 1);
+    tc_future_t *too_late = tc_run_in_executor_with(executor, return_arg, "never", count_free, count_free);
+    assert_int_equal(tc_future_status(too_late), TC_ECLOSED);
+    assert_string_equal(tc_future_message(too_late), "the executor is being freed: no work any more");
+    assert_int_equal(atomic_load(&freed), 2);
     uv_sem_post(&go_on);
     assert_int_equal(uv_thread_join(&freeing), 0);
     assert_ends(*state, runs, 0);
-    assert_int_equal(atomic_load(&freed), 2);
-    tc_future_unref(runs), tc_future_unref(queued);
+    assert_int_equal(atomic_load(&freed), 3);
+    tc_future_unref(runs), tc_future_unref(queued), tc_future_unref(too_late);
+    assert_int_equal(atomic_load(&freed), 4); /* and the result */
 }
 
 static void an_executor_that_never_ran_is_freed(void **state) {
@@ -305,6 +311,65 @@ static void a_result_that_comes_after_the_loop_is_freed_by_its_thread(void **sta
     uv_sem_post(&go_on);
     tc_executor_free(executor); /* waits for it */
     assert_int_equal(atomic_load(&freed), 1);
+}
+
+/* What is put on the ready queue before a loop ends runs behind its last delivery of mail, and before it sees to jobs.
+ */
+static void let_go_on(tc__soon_t *soon) {
+    (void)soon;
+    uv_sem_post(&go_on);
+}
+
+static void a_result_for_which_the_loop_s_end_waits_is_freed(void **state) {
+    tc_executor_t *executor;
+    tc__soon_t at_end;
+    assert_int_equal(tc_executor_new(&executor, 1), 0);
+    tc_future_t *future = tc_run_in_executor_with(executor, block, "result", count_free, count_free);
+    tc__future_await(future);
+    uv_sem_wait(&started);
+    tc__soon_init(&at_end, let_go_on);
+    tc__soon_call(*state, &at_end);
+    tc_ioloop_free(*state);
+    *state = NULL;
+    assert_int_equal(tc_future_status(future), TC_ECANCELED);
+    tc_future_unref(future);
+    tc_executor_free(executor);
+    assert_int_equal(atomic_load(&freed), 2);
+}
+
+typedef struct {
+    tc__soon_t at_end;
+    tc_executor_t *executor;
+} freeing_t;
+
+static void free_at_end(tc__soon_t *soon) {
+    tc_executor_free(tc__container_of(soon, freeing_t, at_end)->executor);
+}
+
+static int run_until_there_is_mail(void *mailbox, void **out) {
+    (void)out;
+    uv_sem_post(&started);
+    while (tc__mailbox_empty(mailbox))
+        uv_sleep(1);
+    return 0;
+}
+
+static void the_loop_s_end_does_not_wait_for_what_an_executor_s_end_took_back(void **state) {
+    freeing_t freeing;
+    tc_ioloop_t *loop = *state;
+    assert_int_equal(tc_executor_new(&freeing.executor, 1), 0);
+    tc_future_t *runs = tc_run_in_executor(freeing.executor, run_until_there_is_mail, loop->mailbox, NULL);
+    tc_future_t *queued = tc_run_in_executor_with(freeing.executor, return_arg, "never", count_free, count_free);
+    tc__future_await(queued);
+    uv_sem_wait(&started);
+    tc__soon_init(&freeing.at_end, free_at_end);
+    tc__soon_call(loop, &freeing.at_end);
+    tc_ioloop_free(loop);
+    *state = NULL;
+    assert_int_equal(tc_future_status(queued), TC_ECANCELED);
+    assert_int_equal(tc_future_status(runs), TC_ECANCELED);
+    assert_int_equal(atomic_load(&freed), 1);
+    tc_future_unref(runs), tc_future_unref(queued);
 }
 
 static void a_result_that_arrived_before_the_end_counts(void **state) {
@@ -436,6 +501,8 @@ int main(void) {
         TEST_EXECUTOR(a_thread_cannot_free_its_own_executor),
         TEST_EXECUTOR(with_the_loop_jobs_are_taken_back_and_what_runs_finishes_later),
         TEST_EXECUTOR(a_result_that_arrived_before_the_end_counts),
+        TEST_EXECUTOR(a_result_for_which_the_loop_s_end_waits_is_freed),
+        TEST_EXECUTOR(the_loop_s_end_does_not_wait_for_what_an_executor_s_end_took_back),
         TEST_EXECUTOR(a_result_that_comes_after_the_loop_is_freed_by_its_thread),
         TEST_EXECUTOR(a_result_that_comes_too_late_for_a_timeout_is_freed),
         TEST_EXECUTOR(a_result_that_is_taken_is_not_freed),
