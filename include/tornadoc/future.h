@@ -124,7 +124,7 @@ typedef struct tc_wait_iterator tc_wait_iterator_t;
 TC_EXTERN tc_wait_iterator_t *tc_wait_iterator_new(tc_future_t *const *futures, size_t count);
 TC_EXTERN bool tc_wait_iterator_done(const tc_wait_iterator_t *iterator); /**< all were given out; true for NULL */
 /** A future with the outcome of the next that completes. One at a time: NULL while the last one pends, and when all
- *  were given out. */
+ *  were given out. An outcome that nobody receives (a cancel came before, say) is not lost: the next one brings it. */
 TC_EXTERN tc_future_t *tc_wait_iterator_next(tc_wait_iterator_t *iterator);
 /** Which one the last `next` brought: its place in the list; SIZE_MAX before. */
 TC_EXTERN size_t tc_wait_iterator_index(const tc_wait_iterator_t *iterator);

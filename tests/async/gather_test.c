@@ -240,6 +240,48 @@ static void a_next_that_was_dropped_takes_nothing_with_it(void **state) {
     tc_wait_iterator_free(it);
 }
 
+static void an_answer_that_nobody_received_is_given_again(void **state) {
+    (void)state;
+    tc_wait_iterator_t *it = iterate();
+    tc_future_t *dropped = tc_wait_iterator_next(it);
+    tc_future_set_error(futures[1], TC_EPROTO, NULL);
+    turn();
+    tc_future_set_result(futures[2], "c", NULL);
+    turn();
+    tc_future_unref(dropped);
+    assert_next(it, 1, TC_EPROTO, NULL);
+    dropped = tc_wait_iterator_next(it);
+    tc_future_t *next = tc_wait_iterator_next(it);
+    tc_future_unref(dropped); /* while the next one waits: that gets it */
+    assert_string_equal(tc_future_result(next), "c");
+    assert_int_equal(tc_wait_iterator_index(it), 2);
+    tc_future_unref(next);
+    tc_wait_iterator_free(it);
+}
+
+static void an_answer_outlives_its_iterator(void **state) {
+    (void)state;
+    tc_wait_iterator_t *it = iterate();
+    tc_future_set_result(futures[1], "b", NULL);
+    turn();
+    tc_future_t *seen = tc_wait_iterator_next(it);
+    tc_wait_iterator_free(it);
+    assert_string_equal(tc_future_result(seen), "b");
+    tc_future_unref(seen);
+}
+
+static void an_iterator_that_outlives_its_loop_brings_nothing_any_more(void **state) {
+    (void)state;
+    assert_int_equal(tc__ioloop_new_virtual(&loop), 0);
+    tc_future_t *pending = tc_future_new(loop);
+    tc_wait_iterator_t *it = tc_wait_iterator_new(&pending, 1);
+    tc_ioloop_free(loop);
+    assert_null(tc_wait_iterator_next(it));
+    assert_string_equal(tc_error_detail(), "the iterator's loop was freed");
+    assert_false(tc_wait_iterator_done(it));
+    tc_wait_iterator_free(it);
+}
+
 static void there_is_one_next_at_a_time_and_none_behind_the_last(void **state) {
     (void)state;
     tc_wait_iterator_t *it = tc_wait_iterator_new((tc_future_t *[]){ tc_future_ref(futures[0]), NULL }, 2);
@@ -249,6 +291,7 @@ static void there_is_one_next_at_a_time_and_none_behind_the_last(void **state) {
     assert_logged("still pends");
     tc_future_set_result(futures[0], "a", NULL);
     turn();
+    assert_string_equal(tc_future_result(next), "a");
     tc_future_unref(next);
     assert_null(tc_wait_iterator_next(it));
     assert_logged("all were given out");
@@ -303,6 +346,9 @@ int main(void) {
         TEST_FUTURES(without_memory_nothing_is_gathered_and_nothing_lost),
         TEST_FUTURES(they_come_in_the_order_in_which_they_complete),
         TEST_FUTURES(a_next_that_was_dropped_takes_nothing_with_it),
+        TEST_FUTURES(an_answer_that_nobody_received_is_given_again),
+        TEST_FUTURES(an_answer_outlives_its_iterator),
+        TEST(an_iterator_that_outlives_its_loop_brings_nothing_any_more),
         TEST_FUTURES(there_is_one_next_at_a_time_and_none_behind_the_last),
         TEST_FUTURES(a_next_that_pends_when_its_iterator_goes_is_cancelled),
         TEST_FUTURES(a_moment_comes_after_what_was_queued_before_it),

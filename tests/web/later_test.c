@@ -266,18 +266,28 @@ static int works_with_its_memory(tc_request_t *req) {
                    NULL);
 }
 
+static void free_iterator(void *it) {
+    tc_wait_iterator_free(it);
+}
+
+static int iterates_over_work_with_its_memory(tc_request_t *req) {
+    tc_future_t *future = tc_run_in_executor(NULL, read_slowly, tc_strdup(req, "the request's own"), NULL);
+    tc_wait_iterator_t *it = tc_wait_iterator_new(&future, 1);
+    TC_TRY(tc_on_cleanup(req, free_iterator, it));
+    return tc_then(req, tc_wait_iterator_next(it), says_work, NULL);
+}
+
 static void let_worker_end(void *arg) {
     (void)arg;
     uv_sleep(20); /* so that the loop's end mostly finds it at work */
     atomic_store(&worker_may_end, true);
 }
 
-static void the_loop_s_end_waits_for_work_with_a_request_s_memory(void **state) {
-    (void)state;
+static void assert_the_loop_s_end_waits(int (*fn)(tc_request_t *req)) {
     uv_thread_t thread;
     atomic_store(&worker_runs, false);
     atomic_store(&worker_may_end, false);
-    act_with(works_with_its_memory);
+    act_with(fn);
     tc_test_client_start(serve(), "/", NULL);
     while (!atomic_load(&worker_runs))
         uv_sleep(1);
@@ -288,6 +298,16 @@ static void the_loop_s_end_waits_for_work_with_a_request_s_memory(void **state) 
     uv_thread_join(&thread);
     forget_log();
     noted();
+}
+
+static void the_loop_s_end_waits_for_work_with_a_request_s_memory(void **state) {
+    (void)state;
+    assert_the_loop_s_end_waits(works_with_its_memory);
+}
+
+static void so_it_does_if_an_iterator_brings_it(void **state) {
+    (void)state;
+    assert_the_loop_s_end_waits(iterates_over_work_with_its_memory);
 }
 
 /* ---- Tokens ---- */
@@ -603,6 +623,7 @@ int main(void) {
         WEB_TEST(work_is_done_on_another_thread),
         WEB_TEST(too_much_work_is_a_503),
         WEB_TEST(the_loop_s_end_waits_for_work_with_a_request_s_memory),
+        WEB_TEST(so_it_does_if_an_iterator_brings_it),
         WEB_TEST(a_post_brings_the_outcome),
         WEB_TEST(a_post_may_bring_more_later),
         WEB_TEST(what_a_post_returns_is_an_outcome),
