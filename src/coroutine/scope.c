@@ -30,6 +30,11 @@ struct tc_scope {
     bool closing, cancelled, timed_out;
 };
 
+/* The opener knows, but may not have gone on yet: what it is told then is settled. */
+static bool all_have_ended(const tc_scope_t *scope) {
+    return scope->closing && tc__list_empty(&scope->children);
+}
+
 static void on_cancel(tc_future_t *future, void *user_data) {
     (void)future;
     tc_scope_cancel(user_data);
@@ -44,6 +49,8 @@ static void fail(tc_scope_t *scope, int err) {
 
 static void on_time(tc__timer_t *timer) {
     tc_scope_t *scope = tc__container_of(timer, tc_scope_t, timer);
+    if (all_have_ended(scope))
+        return;
     scope->timed_out = scope->err == 0;
     fail(scope, TC_ETIMEDOUT);
 }
@@ -82,7 +89,7 @@ int tc_scope_set_timeout(tc_scope_t *scope, uint64_t ms) {
 }
 
 void tc_scope_cancel(tc_scope_t *scope) {
-    if (!scope || scope->cancelled)
+    if (!scope || scope->cancelled || all_have_ended(scope))
         return;
     scope->cancelled = true;
     if (!scope->closing)
@@ -97,7 +104,7 @@ static void on_end(void *user_data, int status) {
     tc__list_remove(&child->node);
     tc__free(child);
     fail(scope, status);
-    if (scope->closing && tc__list_empty(&scope->children))
+    if (all_have_ended(scope))
         tc_future_set_result(scope->all_ended, NULL, NULL);
 }
 
@@ -106,7 +113,7 @@ int tc_scope_spawn(tc_scope_t *scope, tc_coroutine_fn fn, void *arg) {
         return tc__misuse(TC_EINVAL, "tc_scope_spawn: fn is NULL");
     if (!scope)
         return tc__fail(TC_ENOMEM, "tc_scope_spawn: the scope is NULL");
-    if (scope->closing && tc__list_empty(&scope->children)) /* the opener knows, but has not gone on yet */
+    if (all_have_ended(scope))
         return tc__misuse(TC_ECLOSED, "tc_scope_spawn: the scope is being closed, and its last child has ended");
     child_t *child = tc__malloc(sizeof *child);
     tc__task_t *task = child ? tc__task_spawn(scope->loop, fn, arg, on_end, child) : NULL;

@@ -542,6 +542,50 @@ static void a_scope_whose_children_have_ended_takes_no_more(void **state) {
     assert_int_equal(sum, 0);
 }
 
+static int cancels_it(void *arg) {
+    (void)arg;
+    tc_scope_cancel(opened);
+    return 0;
+}
+
+static int ends_its_time(void *arg) {
+    (void)arg;
+    return tc_scope_set_timeout(opened, 0);
+}
+
+static int waits_a_moment(void *arg) {
+    (void)arg;
+    return tc_await(tc_moment(NULL), NULL);
+}
+
+/* In one of two turns the timers come between the child and the parent. */
+static int closes_what_another_ends(void *another) {
+    for (int i = 0; i < 4; i++) {
+        opened = tc_scope_open();
+        tc_scope_spawn(opened, ends_at_once, NULL);
+        tc_future_unref(tc_spawn(NULL, (tc_coroutine_fn)(uintptr_t)another, NULL)); /* runs right behind the child */
+        note("%s", in_short(tc_scope_close(opened)));
+        if (i == 1)
+            waits_a_moment(NULL);
+    }
+    return 0;
+}
+
+static void a_scope_whose_children_have_ended_well_cannot_be_cancelled(void **state) {
+    (void)state;
+    run(closes_what_another_ends, (void *)(uintptr_t)cancels_it, 0);
+    assert_string_equal(noted(), "ok ok ok ok");
+}
+
+static void a_scope_whose_children_have_ended_in_time_is_in_time(void **state) {
+    tc_ioloop_t *real;
+    (void)state;
+    assert_int_equal(tc_ioloop_new(&real), 0);
+    assert_int_equal(tc_run_sync(real, closes_what_another_ends, (void *)(uintptr_t)ends_its_time, TC_FOREVER), 0);
+    tc_ioloop_free(real);
+    assert_string_equal(noted(), "ok ok ok ok");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST_SCOPE(close_waits_for_all_children),
@@ -575,6 +619,8 @@ int main(void) {
         TEST_SCOPE(outside_a_coroutine_there_is_no_scope),
         TEST_SCOPE(only_who_opened_a_scope_closes_it),
         TEST_SCOPE(a_scope_whose_children_have_ended_takes_no_more),
+        TEST_SCOPE(a_scope_whose_children_have_ended_well_cannot_be_cancelled),
+        TEST_SCOPE(a_scope_whose_children_have_ended_in_time_is_in_time),
     };
     return cmocka_run_group_tests(tests, watch_everything, NULL);
 }
