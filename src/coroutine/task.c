@@ -243,8 +243,11 @@ int tc_await(tc_future_t *future, void *out) {
     int status = tc_wait(future);
     if (future && future->refs == 1 && future->state == TC_PENDING)
         tc_future_cancel(future);
-    if (status == TC_ECANCELED && future->refs == 1 && tc_future_state(future) == TC_DONE)
-        status = 0; /* it came between the cancel and now, and with the future it would go */
+    if (status == TC_ECANCELED && future->refs == 1) {
+        future->looked = true; /* a failure is no news beside the cancel */
+        if (future->state == TC_DONE)
+            status = tc_future_status(future); /* it came between the cancel and now, and with the future it would go */
+    }
     if (status == 0 && out)
         result = tc_future_take(future);
     if (out)

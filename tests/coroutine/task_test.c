@@ -403,6 +403,26 @@ static void a_cancel_does_not_reach_an_await_behind_a_shield(void **state) {
     assert_ended(task, 0);
 }
 
+static int iterate(void *arg) {
+    tc_future_t *future = tc_future_ref(arg);
+    tc_wait_iterator_t *it = tc_wait_iterator_new(&future, 1);
+    note("%d", tc_await(tc_wait_iterator_next(it), NULL));
+    tc_shield(true);
+    note("%d", tc_await(tc_wait_iterator_next(it), NULL));
+    tc_wait_iterator_free(it);
+    return 0;
+}
+
+static void a_failure_that_meets_a_cancel_is_brought_by_an_iterator_s_next(void **state) {
+    (void)state;
+    tc_future_t *task = start(iterate, pending);
+    tc_future_set_error(pending, TC_EPROTO, NULL);
+    tc_future_cancel(task);
+    turn();
+    assert_string_equal(noted(), "-125 -1026");
+    assert_ended(task, 0);
+}
+
 /* ---- The executor ---- */
 
 static atomic_bool worker_may_end, worker_runs;
@@ -429,20 +449,35 @@ static void turn_until(const atomic_bool *flag) {
         tc__ioloop_turn(loop, false);
 }
 
-static void cancelled_work_that_runs_is_waited_for(void **state) {
-    (void)state;
+/* Start fn and let it go as far as its work runs. */
+static tc_future_t *start_work(tc_coroutine_fn fn, void *arg) {
     atomic_store(&worker_may_end, false);
     atomic_store(&worker_runs, false);
-    tc_future_t *task = start(use_a_local, NULL);
+    tc_future_t *task = start(fn, arg);
     turn_until(&worker_runs);
-    tc_future_cancel(task);
-    turn();
-    assert_string_equal(noted(), "");
+    return task;
+}
+
+static void end_work(const tc_future_t *task) {
     atomic_store(&worker_may_end, true);
     while (tc_future_state(task) == TC_PENDING)
         tc__ioloop_turn(loop, true);
-    assert_string_equal(noted(), "0 42");
-    assert_ended(task, TC_ECANCELED);
+}
+
+/* What was to end it did not, so far. */
+static void assert_waits_for_its_work(tc_future_t *task, const char *note, int status) {
+    assert_string_equal(noted(), "");
+    end_work(task);
+    assert_string_equal(noted(), note);
+    assert_ended(task, status);
+}
+
+static void cancelled_work_that_runs_is_waited_for(void **state) {
+    (void)state;
+    tc_future_t *task = start_work(use_a_local, NULL);
+    tc_future_cancel(task);
+    turn();
+    assert_waits_for_its_work(task, "0 42", TC_ECANCELED);
 }
 
 static int gather_with_locals(void *arg) {
@@ -456,18 +491,10 @@ static int gather_with_locals(void *arg) {
 
 static void gathered_work_that_runs_is_waited_for_and_nothing_else(void **state) {
     (void)state;
-    atomic_store(&worker_may_end, false);
-    atomic_store(&worker_runs, false);
-    tc_future_t *task = start(gather_with_locals, NULL);
-    turn_until(&worker_runs);
+    tc_future_t *task = start_work(gather_with_locals, NULL);
     tc_future_cancel(task);
     turn();
-    assert_string_equal(noted(), "");
-    atomic_store(&worker_may_end, true);
-    while (tc_future_state(task) == TC_PENDING)
-        tc__ioloop_turn(loop, true);
-    assert_string_equal(noted(), "-125 42");
-    assert_ended(task, TC_ECANCELED);
+    assert_waits_for_its_work(task, "-125 42", TC_ECANCELED);
 }
 
 static int use_a_local_in_time(void *arg) {
@@ -481,17 +508,9 @@ static int use_a_local_in_time(void *arg) {
 
 static void work_that_runs_is_waited_for_though_the_time_of_its_scope_is_up(void **state) {
     (void)state;
-    atomic_store(&worker_may_end, false);
-    atomic_store(&worker_runs, false);
-    tc_future_t *task = start(use_a_local_in_time, NULL);
-    turn_until(&worker_runs);
+    tc_future_t *task = start_work(use_a_local_in_time, NULL);
     tc__ioloop_advance(loop, 50);
-    assert_string_equal(noted(), "");
-    atomic_store(&worker_may_end, true);
-    while (tc_future_state(task) == TC_PENDING)
-        tc__ioloop_turn(loop, true);
-    assert_string_equal(noted(), "0 42");
-    assert_ended(task, TC_ETIMEDOUT);
+    assert_waits_for_its_work(task, "0 42", TC_ETIMEDOUT);
 }
 
 static int quick_work(void *arg, void **out) {
@@ -531,9 +550,7 @@ static void cancelled_work_that_is_queued_is_taken_back_at_once(void **state) {
     turn();
     assert_ended(task, TC_ECANCELED);
     assert_int_equal(on.local, 0);
-    atomic_store(&worker_may_end, true);
-    while (tc_future_state(first) == TC_PENDING)
-        tc__ioloop_turn(loop, true);
+    end_work(first);
     tc_future_unref(first);
     tc_executor_free(on.executor);
 }
@@ -558,40 +575,29 @@ static void no_shield_holds_up_a_loop_s_end(void **state) {
     assert_ended(another, TC_ECANCELED);
 }
 
-static void end_worker(void *arg) {
-    (void)arg;
-    uv_sleep(20); /* so that the loop's end mostly finds it at work */
+static int let_work_end_when_cancelled(void *arg) {
+    int err = tc_await(arg, NULL);
     atomic_store(&worker_may_end, true);
+    return err;
+}
+
+/* So it is at work until the loop's end has taken its last mail. */
+static void assert_the_loop_s_end_waits_for(tc_future_t *task) {
+    tc_future_t *other = start(let_work_end_when_cancelled, tc_future_ref(pending));
+    end_loop();
+    assert_string_equal(noted(), "-125 42");
+    assert_ended(task, TC_ECANCELED);
+    assert_ended(other, TC_ECANCELED);
 }
 
 static void a_loop_s_end_waits_for_work_that_uses_a_coroutine_s_stack(void **state) {
-    uv_thread_t thread;
     (void)state;
-    atomic_store(&worker_may_end, false);
-    atomic_store(&worker_runs, false);
-    tc_future_t *task = start(use_a_local, NULL);
-    turn_until(&worker_runs);
-    assert_int_equal(uv_thread_create(&thread, end_worker, NULL), 0);
-    end_loop();
-    assert_true(atomic_load(&worker_may_end));
-    uv_thread_join(&thread);
-    assert_string_equal(noted(), "-125 42");
-    assert_ended(task, TC_ECANCELED);
+    assert_the_loop_s_end_waits_for(start_work(use_a_local, NULL));
 }
 
 static void so_it_does_if_that_is_gathered(void **state) {
-    uv_thread_t thread;
     (void)state;
-    atomic_store(&worker_may_end, false);
-    atomic_store(&worker_runs, false);
-    tc_future_t *task = start(gather_with_locals, NULL);
-    turn_until(&worker_runs);
-    assert_int_equal(uv_thread_create(&thread, end_worker, NULL), 0);
-    end_loop();
-    assert_true(atomic_load(&worker_may_end));
-    uv_thread_join(&thread);
-    assert_string_equal(noted(), "-125 42");
-    assert_ended(task, TC_ECANCELED);
+    assert_the_loop_s_end_waits_for(start_work(gather_with_locals, NULL));
 }
 
 static void one_that_has_not_begun_runs_at_the_loop_s_end(void **state) {
@@ -869,6 +875,7 @@ int main(void) {
         TEST_TASK(a_permit_that_comes_after_the_cancel_is_not_lost),
         TEST_TASK(behind_a_shield_awaits_wait),
         TEST_TASK(a_cancel_does_not_reach_an_await_behind_a_shield),
+        TEST_TASK(a_failure_that_meets_a_cancel_is_brought_by_an_iterator_s_next),
         TEST_TASK(cancelled_work_that_runs_is_waited_for),
         TEST_TASK(cancelled_work_that_is_queued_is_taken_back_at_once),
         TEST_TASK(gathered_work_that_runs_is_waited_for_and_nothing_else),
