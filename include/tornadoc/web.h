@@ -82,7 +82,14 @@ enum {
     /** A 200 to GET or HEAD that was not flushed gets an ETag, of a digest of the whole body, unless the handler has
      * set one; and who has it by If-None-Match is answered by 304, who wants another by If-Match by 412. (compute_etag)
      */
-    TC_ETAG = 1u << 5
+    TC_ETAG = 1u << 5,
+    /**
+     * Of "/a" and "/a/", the one with a slash at its end is the page; the other leads there by a 301 that keeps the
+     * query, for GET and HEAD, and is a 404 for other methods. The route is both, whichever of them its pattern says; a
+     * regular expression must match both. For patterns that end in {x:*} it has no meaning. (addslash)
+     */
+    TC_ADDSLASH = 1u << 6,
+    TC_REMOVESLASH = 1u << 7 /**< the same, and the page is the one without; "/" stays as it is (removeslash) */
 };
 
 /** Copied when registered, so that a compound literal is fine. NULL callbacks are inherited from the group's `base`,

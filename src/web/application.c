@@ -20,8 +20,9 @@
 #include "util/log_internal.h"
 #include "web/request_internal.h"
 
-#define KNOWN_FLAGS \
-    ((uint32_t)(TC_COROUTINE | TC_CANCEL_ON_CLOSE | TC_DECOMPRESS | TC_NO_XSRF | TC_LOGIN_REQUIRED | TC_ETAG))
+#define KNOWN_FLAGS                                                                                            \
+    ((uint32_t)(TC_COROUTINE | TC_CANCEL_ON_CLOSE | TC_DECOMPRESS | TC_NO_XSRF | TC_LOGIN_REQUIRED | TC_ETAG | \
+                TC_ADDSLASH | TC_REMOVESLASH))
 
 struct tc_router {
     tc_router_t *next;
@@ -103,9 +104,12 @@ static bool has_unsafe_method(const tc_request_handler_t *h) {
     return h->post || h->put || h->delete_ || h->patch || h->any;
 }
 
-static void chain(tc__endpoint_t *endpoint, const tc_router_t *router, const tc_request_handler_t *own) {
+static void chain(tc__endpoint_t *endpoint, const tc_router_t *router, const char *pattern,
+                  const tc_request_handler_t *own) {
     const tc_request_handler_t *bases = router->bases, *merged = &endpoint->handler;
     size_t count = router->base_count, admits = 0, prepares = 0, finishes = 0;
+    if (tc__slash_matters(pattern, merged->flags))
+        endpoint->admit[admits++] = tc__fix_slash;
     if (router->app->security.xsrf_cookies && !(merged->flags & TC_NO_XSRF) && has_unsafe_method(merged)) {
         endpoint->admit[admits++] = tc__xsrf_admit;
         endpoint->prepare[prepares++] = tc__xsrf_prepare;
@@ -209,6 +213,8 @@ static int check_endpoint(const char *pattern, const tc__endpoint_t *endpoint, c
     const tc_request_handler_t *h = &endpoint->handler;
     if (!h->get && !h->head && !h->post && !h->put && !h->delete_ && !h->patch && !h->options && !h->any)
         return tc__misuse(TC_EINVAL, "%s: the handler has no method; set .get, .post … or .any", pattern);
+    if ((h->flags & TC_ADDSLASH) && (h->flags & TC_REMOVESLASH))
+        return tc__misuse(TC_EINVAL, "%s: either TC_ADDSLASH or TC_REMOVESLASH", pattern);
     if (h->body == TC_BODY_STREAM && !h->data_received)
         return tc__misuse(TC_EINVAL, "%s: TC_BODY_STREAM needs .data_received", pattern);
     if (h->body != TC_BODY_STREAM && own->data_received)
@@ -229,7 +235,7 @@ static int new_endpoint(tc__endpoint_t **out, const tc_router_t *router, const c
     endpoint->arg = arg;
     for (size_t i = router->base_count; i-- > 0;)
         inherit(&endpoint->handler, &router->bases[i]);
-    chain(endpoint, router, handler);
+    chain(endpoint, router, pattern, handler);
     list_methods(endpoint);
     endpoint->marked = is_marked(router->app, &endpoint->handler);
     endpoint->plain = is_plain(endpoint);
@@ -267,6 +273,23 @@ static int add_endpoint(tc_router_t *router, const char *pattern, const tc_reque
     return err;
 }
 
+/* The same route with a slash at its end, or without, if it wants that. */
+static int add_twin(tc_router_t *router, const char *pattern, const tc_request_handler_t *handler, void *arg) {
+    tc_request_handler_t nameless = *handler;
+    uint32_t flags = handler->flags;
+    for (size_t i = 0; i < router->base_count; i++)
+        flags |= router->bases[i].flags;
+    if (!tc__slash_matters(pattern, flags) || strcmp(pattern, "/") == 0)
+        return 0;
+    char *twin = tc__slash_twin(pattern);
+    if (!twin)
+        return tc__fail(TC_ENOMEM, "%s: out of memory", pattern);
+    nameless.name = NULL;
+    int err = add_endpoint(router, twin, &nameless, arg, tc__host_rule_add);
+    tc__free(twin);
+    return err;
+}
+
 static int add(tc_router_t *router, const char *pattern, const tc_request_handler_t *handler, void *arg,
                add_fn add_fn) {
     if (!router)
@@ -280,6 +303,8 @@ static int add(tc_router_t *router, const char *pattern, const tc_request_handle
     memcpy(whole, router->prefix, prefix_len);
     memcpy(whole + prefix_len, pattern, len - prefix_len + 1);
     int err = add_endpoint(router, whole, handler, arg, add_fn);
+    if (err == 0 && add_fn == tc__host_rule_add)
+        err = add_twin(router, whole, handler, arg);
     tc__free(whole);
     return tc__application_keep_error(router->app, err);
 }

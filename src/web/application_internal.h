@@ -17,7 +17,7 @@
 
 enum {
     TC__MAX_GROUPS = 8,                /* bases above a handler, the application's included */
-    TC__MAX_CHAIN = TC__MAX_GROUPS + 3 /* with the handler itself, and the library's own checks */
+    TC__MAX_CHAIN = TC__MAX_GROUPS + 4 /* with the handler itself, and the library's own checks */
 };
 
 /* What a route leads to: a handler with everything it inherits, worked out when it was registered. */

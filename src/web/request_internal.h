@@ -22,6 +22,7 @@
  *     access_log.c      what the log has of it
  *     sse.c             streams of events
  *     redirect_to_https.c  from http to https
+ *     slash.c           with a slash at the end of the path, or without
  *     own_headers.c     fields of all answers: request ids, CORS …
  *     request_json.c    JSON in and out
  *     request_coroutine.c  callbacks that await
@@ -230,6 +231,13 @@ int tc__require_login(tc_request_t *req); /* the last of the admit chain, for TC
 /* ---- xsrf.c: the first of the chains, where the application has xsrf_cookies ---- */
 int tc__xsrf_admit(tc_request_t *req);
 int tc__xsrf_prepare(tc_request_t *req);
+
+/* ---- slash.c ---- */
+/* Does tc__fix_slash belong to such a route? */
+bool tc__slash_matters(const char *pattern, uint32_t flags);
+/* The same pattern with the slash at its end, or without; NULL: out of memory. */
+char *tc__slash_twin(const char *pattern);
+int tc__fix_slash(tc_request_t *req); /* the first of the admit chain, for TC_ADDSLASH and TC_REMOVESLASH */
 
 /* ---- own_headers.c ---- */
 void tc__request_own_headers(tc_request_t *req); /* of an endpoint that is marked */
