@@ -19,7 +19,7 @@
 extern "C" {
 #endif
 
-typedef struct {
+struct tc_static_options {
     const char *index;    /**< the file of a folder's own URL; default "index.html"; "": none, as Tornado */
     const char *fallback; /**< answered with 200 where there is no such file, as applications of one page want it; a
                              name in the folder; default none: 404 */
@@ -40,7 +40,7 @@ typedef struct {
     int (*set_extra_headers)(tc_request_t *req, const char *name, void *user_data);
     void *user_data;
     uintptr_t reserved[8]; /**< must be zero */
-} tc_static_options_t;
+};
 
 /**
  * Serve the files beneath `folder` at `prefix`, "/static/" or "/": the prefix and the undecoded rest of the path. The

@@ -39,6 +39,7 @@ typedef struct tc_http_file tc_http_file_t;           /* a file that came with a
 typedef struct tc_cookie_options tc_cookie_options_t; /* see tc_set_cookie */
 typedef struct tc_cors_options tc_cors_options_t;     /* see tornadoc/auth.h */
 typedef struct tc_signing_key tc_signing_key_t;       /* see tc_create_signed_value */
+typedef struct tc_static_options tc_static_options_t; /* see tornadoc/static.h */
 typedef struct yyjson_val yyjson_val;                 /* JSON trees: #include <yyjson.h> to use them */
 typedef struct yyjson_mut_doc yyjson_mut_doc;
 
@@ -186,7 +187,12 @@ typedef struct {
     bool trust_request_ids; /**< take the one that comes with a request: a proxy sets it, and no client can */
     /** Strict-Transport-Security of all answers over https, "max-age=63072000; includeSubDomains"; default none */
     const char *strict_transport_security;
-    uintptr_t reserved[2]; /**< must be zero */
+    /** A folder that is served at static_url_prefix, and of it favicon.ico and robots.txt at "/favicon.ico" and
+     *  "/robots.txt"; default none. As tc_application_add_static, with the base inherited. */
+    const char *static_path;
+    const char *static_url_prefix;             /**< default "/static/" */
+    const tc_static_options_t *static_options; /**< default NULL. Copied as by tc_router_add_static */
+    uintptr_t reserved[8];                     /**< must be zero */
 } tc_application_options_t;
 
 /**

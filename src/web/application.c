@@ -455,6 +455,13 @@ static int choose_spool_dir(tc_application_t *app, const char *dir) {
     return app->spool_dir ? 0 : tc__fail(TC_ENOMEM, "out of memory");
 }
 
+static int set_base(tc_application_t *app, const tc_request_handler_t *base) {
+    tc_router_t *root = app->routers;
+    TC_TRY(check_handler("tc_application_options_t: base", base));
+    root->bases[root->base_count] = *base;
+    return tc__security_copy_cors(&app->security, &root->bases[root->base_count++].cors);
+}
+
 static int apply_options(tc_application_t *app, const tc_application_options_t *options) {
     static const tc_application_options_t defaults;
     int err = 0;
@@ -490,11 +497,9 @@ static int apply_options(tc_application_t *app, const tc_application_options_t *
     if (options->max_json_size)
         app->max_json = options->max_json_size;
     TC_TRY(tc__security_init(&app->security, options));
-    if (!options->base)
-        return 0;
-    TC_TRY(check_handler("tc_application_options_t: base", options->base));
-    root->bases[root->base_count] = *options->base;
-    return tc__security_copy_cors(&app->security, &root->bases[root->base_count++].cors);
+    if (options->base)
+        TC_TRY(set_base(app, options->base));
+    return tc__static_of_application(app, options);
 }
 
 static int init_holders(tc_application_t *app) {

@@ -70,7 +70,8 @@ tc_router_t *tc__application_router(const tc_application_t *app);    /* its own;
 tc_application_t *tc__router_application(const tc_router_t *router); /* NULL for NULL */
 const char *tc__router_prefix(const tc_router_t *router);
 
-/* static_handler.c: of an application that goes */
+/* static_handler.c: what the options say of static files, and the sites of an application that goes */
+int tc__static_of_application(tc_application_t *app, const tc_application_options_t *options);
 void tc__static_sites_free(struct tc__static_site *sites);
 
 /* The delegate that a server needs; its `self` is a counted tc_application_t. */

@@ -185,6 +185,11 @@ static int get(tc_request_t *req) {
     return site->options.fallback ? find(req, site, site->options.fallback) : 404;
 }
 
+/* A file that the root has, too: "/favicon.ico" */
+static int get_well_known(tc_request_t *req) {
+    return find(req, tc_arg(req), req->route->pattern + 1);
+}
+
 /* ---- Sites ---- */
 
 tc__static_site_t *tc__static_site_ref(tc__static_site_t *site) {
@@ -323,6 +328,19 @@ int tc_router_add_static(tc_router_t *router, const char *prefix, const char *fo
 
 int tc_application_add_static(tc_application_t *app, const char *prefix, const char *folder) {
     return tc_router_add_static(tc__application_router(app), prefix, folder, NULL);
+}
+
+int tc__static_of_application(tc_application_t *app, const tc_application_options_t *options) {
+    static const char *const well_known[] = { "/favicon.ico", "/robots.txt" };
+    const tc_request_handler_t handler = { .get = get_well_known, .timeout_ms = TC_FOREVER };
+    tc_router_t *router = tc__application_router(app);
+    const char *prefix = options->static_url_prefix ? options->static_url_prefix : "/static/";
+    if (!options->static_path)
+        return 0;
+    TC_TRY(tc_router_add_static(router, prefix, options->static_path, options->static_options));
+    for (size_t i = 0; i < 2; i++)
+        TC_TRY(tc_router_add(router, well_known[i], &handler, app->static_sites));
+    return 0;
 }
 
 void tc__static_sites_free(struct tc__static_site *site) {

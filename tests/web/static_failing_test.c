@@ -118,6 +118,23 @@ static void registering_may_fail(void **state) {
     forget_log();
 }
 
+static void the_folder_of_an_application_may_fail(void **state) {
+    (void)state;
+    const tc_application_options_t options = { .static_path = folder };
+    stop_serving();
+    bool complete = false;
+    for (long nth = 1; !complete; nth++) {
+        fail_allocation(nth, false);
+        app = tc_application_new(&options);
+        complete = atomic_load(&memory.calls) < nth;
+        allow_allocations();
+        assert_int_equal(tc_application_error(app), complete ? 0 : TC_ENOMEM);
+        tc_application_free(app);
+        app = NULL;
+    }
+    forget_log();
+}
+
 /* ---- System calls ---- */
 
 static atomic_int calls;
@@ -271,6 +288,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         STATIC_TEST(each_allocation_may_fail),
         STATIC_TEST(registering_may_fail),
+        STATIC_TEST(the_folder_of_an_application_may_fail),
         STATIC_TEST(each_system_call_may_fail),
         STATIC_TEST(a_name_that_keeps_moving_is_503),
         STATIC_TEST(a_file_that_is_cut_while_it_is_read_is_what_is_left),

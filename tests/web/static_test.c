@@ -178,8 +178,38 @@ static void a_site_may_be_at_the_root_and_routes_go_before_it(void **state) {
     assert_int_equal(get("//example.com/..%2f.."), 404);
 }
 
+/* Tornado's setting static_path. */
+static void an_application_has_a_folder_and_what_browsers_want_of_it_at_the_root(void **state) {
+    (void)state;
+    make("a.txt", "file");
+    make("favicon.ico", "icon");
+    make("robots.txt", "nobody");
+    use_options(&(tc_application_options_t){ .static_path = folder });
+    assert_ask("/static/a.txt", "200 file");
+    assert_ask("/favicon.ico", "200 icon");
+    assert_ask("/robots.txt", "200 nobody");
+    assert_int_equal(get("/a.txt"), 404);
+    assert_int_equal(unlink(path_of("robots.txt")), 0);
+    wait_for_recheck();
+    assert_int_equal(get("/robots.txt"), 404);
+}
+
 static int refuse(tc_request_t *req) {
     return tc_get_argument(req, "key", NULL) ? 0 : 403;
+}
+
+static void its_folder_has_a_prefix_and_options_and_inherits_its_base(void **state) {
+    (void)state;
+    make("a.txt", "file");
+    make("favicon.ico", "icon");
+    use_options(&(tc_application_options_t){ .static_path = folder,
+                                             .static_url_prefix = "/s/",
+                                             .static_options = OPTIONS(.max_age_ms = 60000),
+                                             .base = HANDLER(.prepare = refuse) });
+    assert_int_equal(get("/s/a.txt"), 403);
+    assert_int_equal(get("/favicon.ico"), 403);
+    assert_int_equal(get("/s/a.txt?key=1"), 200);
+    assert_field("Cache-Control", "max-age=60");
 }
 
 static void a_group_protects_its_files(void **state) {
@@ -824,6 +854,10 @@ static void what_cannot_be_served_is_said_at_once(void **state) {
     assert_int_equal(tc_application_add_static(app, "/a/", folder), 0);
     assert_int_equal(tc_application_add_static(app, "/a/", folder), TC_EALREADY);
     assert_int_equal(tc_application_error(app), TC_ENOENT);
+    use_options(&(tc_application_options_t){ .static_path = path_of("nowhere") });
+    assert_int_equal(tc_application_error(app), TC_ENOENT);
+    use_options(&(tc_application_options_t){ .static_path = folder, .static_url_prefix = "static" });
+    assert_int_equal(tc_application_error(app), TC_EPATTERN);
     forget_log();
 }
 
@@ -853,6 +887,8 @@ int main(void) {
         STATIC_TEST(the_index_has_the_name_that_is_chosen),
         STATIC_TEST(a_fallback_answers_for_what_is_not_there),
         STATIC_TEST(a_site_may_be_at_the_root_and_routes_go_before_it),
+        STATIC_TEST(an_application_has_a_folder_and_what_browsers_want_of_it_at_the_root),
+        STATIC_TEST(its_folder_has_a_prefix_and_options_and_inherits_its_base),
         STATIC_TEST(a_group_protects_its_files),
         STATIC_TEST(a_change_is_seen_once_the_file_is_looked_at_again),
         STATIC_TEST(files_may_be_looked_at_more_rarely_or_never),
