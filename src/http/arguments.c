@@ -17,6 +17,7 @@
 
 #include "http/url_internal.h"
 #include "util/bytes_internal.h"
+#include "util/utf8_internal.h"
 
 static size_t count_pairs(tc_bytes_t text) {
     tc_bytes_t name, value;
@@ -34,19 +35,6 @@ static void blank_controls(char *text, size_t len) {
     }
 }
 
-/* Is this UTF-8 sequence of two or three bytes white space? */
-static bool is_wide_space(const char *p, size_t len) {
-    static const char spaces[][4] = {
-        "\xc2\x85",     "\xc2\xa0",     "\xe1\x9a\x80", "\xe2\x80\xa8",
-        "\xe2\x80\xa9", "\xe2\x80\xaf", "\xe2\x81\x9f", "\xe3\x80\x80",
-    };
-    for (size_t i = 0; i < sizeof spaces / sizeof *spaces; i++) {
-        if (strlen(spaces[i]) == len && memcmp(p, spaces[i], len) == 0)
-            return true;
-    }
-    return len == 3 && memcmp(p, "\xe2\x80", 2) == 0 && (unsigned char)p[2] >= 0x80 && (unsigned char)p[2] <= 0x8a;
-}
-
 /* The length of the white space that the text starts with, or ends with; 0: none. */
 static size_t space_at_start(tc_bytes_t text) {
     if (text.len == 0)
@@ -55,7 +43,7 @@ static size_t space_at_start(tc_bytes_t text) {
     if (c == ' ' || (c >= '\t' && c <= '\r'))
         return 1;
     for (size_t len = 2; len <= 3 && len <= text.len && (c & 0x80); len++) {
-        if (is_wide_space(text.data, len))
+        if (tc__utf8_is_space(text.data, len))
             return len;
     }
     return 0;
@@ -68,7 +56,7 @@ static size_t space_at_end(tc_bytes_t text) {
     if (c == ' ' || (c >= '\t' && c <= '\r'))
         return 1;
     for (size_t len = 2; len <= 3 && len <= text.len && (c & 0x80); len++) {
-        if (is_wide_space(text.data + text.len - len, len))
+        if (tc__utf8_is_space(text.data + text.len - len, len))
             return len;
     }
     return 0;

@@ -61,3 +61,15 @@ bool tc_utf8_valid(tc_bytes_t text) {
     }
     return true;
 }
+
+bool tc__utf8_is_space(const char *p, size_t len) {
+    static const char spaces[][4] = {
+        "\xc2\x85",     "\xc2\xa0",     "\xe1\x9a\x80", "\xe2\x80\xa8",
+        "\xe2\x80\xa9", "\xe2\x80\xaf", "\xe2\x81\x9f", "\xe3\x80\x80",
+    };
+    for (size_t i = 0; i < sizeof spaces / sizeof *spaces; i++) {
+        if (strlen(spaces[i]) == len && memcmp(p, spaces[i], len) == 0)
+            return true;
+    }
+    return len == 3 && memcmp(p, "\xe2\x80", 2) == 0 && (unsigned char)p[2] >= 0x80 && (unsigned char)p[2] <= 0x8a;
+}

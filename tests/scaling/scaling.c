@@ -76,6 +76,10 @@ static int url(tc_bytes_t text) {
     return tc_url_parse(text, &url);
 }
 
+static int links(tc_bytes_t text) {
+    return tc_linkify(NULL, 0, text, NULL) >= text.len ? 0 : TC_EINVAL;
+}
+
 static int url_concat(tc_bytes_t text) {
     static const char *const pairs[] = { "a", "1", NULL };
     return tc_url_concat(NULL, 0, text.data, pairs) > 0 ? 0 : TC_EINVAL;
@@ -536,6 +540,11 @@ static const struct {
       " HTTP/1.1\r\nHost: x\r\n\r\n", 3000, 200 },
     { "answer", connection_slow, "of many flushed chunks, to a slow reader", "GET /flush/", "a",
       " HTTP/1.1\r\nHost: x\r\n\r\n", 1000, 200 },
+    { "linkify", links, "links", "", "http://a#.example ", "", 3000, 0 },
+    { "linkify", links, "parentheses that do not close", "www.a", "(www.a", "", 10000, 0 },
+    { "linkify", links, "one parenthesis that does not close", "www.a(", "www.a,", "", 10000, 0 },
+    { "linkify", links, "punctuation", "www.a", ".", "", 50000, 0 },
+    { "linkify", links, "beginnings", "", "a:/ www. ", "", 10000, 0 },
     { "cookies", cookies, "many", "", "name#=value; ", "", 10000, 0 },
     { "cookies", cookies, "of one name", "", "a=1;", "", 20000, 0 },
     { "cookies", cookies, "semicolons", "", ";", "", 100000, 0 },
