@@ -97,7 +97,7 @@ enum {
  * and so are body, max_body_size and timeout_ms of 0; flags are joined; the largest data_size goes, one tc_data for
  * all. */
 typedef struct {
-    const char *name;     /**< for logs and metrics; default the pattern; copied */
+    const char *name;     /**< of the route, for tc_reverse_url: each once in an application; default none; copied */
     uint32_t flags;       /**< TC_COROUTINE, TC_CANCEL_ON_CLOSE, … */
     tc_body_mode_t body;  /**< default TC_BODY_BUFFER */
     size_t max_body_size; /**< bytes; default the server's, 100 MiB; beyond it 413 */
@@ -236,6 +236,26 @@ TC_EXTERN int tc_router_add(tc_router_t *router, const char *pattern, const tc_r
 TC_EXTERN int tc_router_add_regex(tc_router_t *router, const char *regex, const tc_request_handler_t *handler,
                                   void *arg);
 
+/** A row of a table of routes. Its fields are these for good, so that it may stand in arrays. (URLSpec) */
+typedef struct {
+    const char *pattern;                 /**< as tc_application_add's, or NULL … */
+    const tc_request_handler_t *handler; /**< copied */
+    void *arg;                           /**< for tc_arg */
+    const char *name;                    /**< of this route; default the handler's */
+    const char *regex;                   /**< … and as tc_application_add_regex's; neither: the end of the table */
+} tc_url_spec_t;
+/**
+ * All routes of a table, up to the row without a pattern; at the first that fails it ends.
+ *
+ *     static const tc_url_spec_t urls[] = {
+ *         { .pattern = "/users", .handler = &users },
+ *         { .pattern = "/users/{id:int}", .handler = &user, .name = "user" },
+ *         { 0 },
+ *     };
+ */
+TC_EXTERN int tc_application_add_handlers(tc_application_t *app, const tc_url_spec_t *rows);
+TC_EXTERN int tc_router_add_handlers(tc_router_t *router, const tc_url_spec_t *rows);
+
 /**
  * A route that leads elsewhere: to a path of this host, "/people/{id}", or to "https://example.com/people/{id}", where
  * {id} is what the pattern captured, as it came; the request's query goes along. For GET and HEAD; with 307 and 308,
@@ -247,8 +267,31 @@ TC_EXTERN int tc_router_add_regex(tc_router_t *router, const char *regex, const 
 TC_EXTERN int tc_application_add_redirect(tc_application_t *app, const char *pattern, const char *url, int status);
 TC_EXTERN int tc_router_add_redirect(tc_router_t *router, const char *pattern, const char *url, int status);
 
+/** A route that is answered by the page of an error, by whatever method, before its body is read; no XSRF token is
+ * asked for. The bases' `admit` come before. (ErrorHandler) @param status 400 to 599 */
+TC_EXTERN int tc_application_add_error(tc_application_t *app, const char *pattern, int status);
+TC_EXTERN int tc_router_add_error(tc_router_t *router, const char *pattern, int status);
+
 /** Requests that no route takes; default a 404. */
 TC_EXTERN int tc_application_set_default(tc_application_t *app, const tc_request_handler_t *handler, void *arg);
+
+/**
+ * The URL of the route that has this name: a path, from pairs of a parameter and its value, in any order, and NULL.
+ * Values are percent-encoded, {x:*} keeps its slashes. Groups of a regular expression are parameters, too, by name or
+ * "1", "2" …; the rest of it must be literal text. Whoever asks for the URL gets to that route, with those values.
+ *
+ *     char url[100];
+ *     int len = tc_application_reverse_url(app, url, sizeof(url), "user", "id", "42", NULL); // "/users/42"
+ *
+ * Any thread, once the application listens.
+ *
+ * @return the length without its NUL, as snprintf: if it is `size` or more, `out` is ""; TC_ENOENT: no route has the
+ *         name; TC_EINVAL: a parameter is missing, or unknown, or a value cannot be its: empty, no number, no UTF-8, or
+ *         "..", which browsers take out of a path; TC_ENOMEM. tc_error_detail() tells, and what is a bug of the
+ *         program is logged: all but a value
+ */
+TC_ANY_THREAD int tc_application_reverse_url(const tc_application_t *app, char *out, size_t size, const char *name,
+                                             ...) TC_SENTINEL;
 
 /** What the application could not do, of all calls so far: 0, or the first failure. */
 TC_EXTERN int tc_application_error(const tc_application_t *app);
@@ -420,6 +463,12 @@ TC_EXTERN uint64_t tc_request_time_ms(const tc_request_t *req); /**< since its h
  * letters, digits, and any of "-_.:=+/@". Made when first asked for; "": out of memory. */
 TC_EXTERN const char *tc_request_id(tc_request_t *req);
 TC_EXTERN tc_application_t *tc_request_application(const tc_request_t *req);
+/** The URL of a route of the request's application, in memory of the request: as tc_application_reverse_url. NULL:
+ * there is none, tc_error_detail() tells why. (reverse_url)
+ *
+ *     return tc_redirect(req, tc_reverse_url(req, "user", "id", id, NULL), 303);
+ */
+TC_EXTERN const char *tc_reverse_url(tc_request_t *req, const char *name, ...) TC_SENTINEL;
 
 /* Memory of the request; NULL: out of memory. */
 TC_EXTERN void *tc_alloc(tc_request_t *req, size_t size);

@@ -265,12 +265,17 @@ typedef int (*add_fn)(tc__host_rule_t *rule, const char *pattern, void *endpoint
 static int add_endpoint(tc_router_t *router, const char *pattern, const tc_request_handler_t *handler, void *arg,
                         add_fn add) {
     tc__endpoint_t *endpoint;
-    TC_TRY(check_open(router->app, pattern));
+    tc_application_t *app = router->app;
+    TC_TRY(check_open(app, pattern));
     TC_TRY(new_endpoint(&endpoint, router, pattern, handler, arg));
-    int err = add(router->host, pattern, endpoint);
-    if (err < 0)
+    int err = tc__application_check_name(app, endpoint->name, pattern);
+    if (err == 0)
+        err = add(router->host, pattern, endpoint);
+    if (err < 0) {
         free_endpoint(endpoint);
-    return err;
+        return err;
+    }
+    return tc__application_name_route(app, endpoint->name, tc__routes_last(app->routes));
 }
 
 /* The same route with a slash at its end, or without, if it wants that. */
@@ -338,6 +343,36 @@ int tc_application_add(tc_application_t *app, const char *pattern, const tc_requ
 
 int tc_application_add_regex(tc_application_t *app, const char *regex, const tc_request_handler_t *handler, void *arg) {
     return tc_router_add_regex(tc__application_router(app), regex, handler, arg);
+}
+
+/* ---- Tables of routes ---- */
+
+static int add_row(tc_router_t *router, const tc_url_spec_t *row) {
+    if (row->pattern && row->regex)
+        return tc__misuse(TC_EINVAL, "%s: a row has a pattern or a regex, not both", row->pattern);
+    const char *text = row->pattern ? row->pattern : row->regex;
+    if (!row->handler)
+        return tc__misuse(TC_EINVAL, "%s: the handler is NULL", text);
+    tc_request_handler_t handler = *row->handler;
+    if (row->name)
+        handler.name = row->name;
+    return row->pattern ? tc_router_add(router, text, &handler, row->arg)
+                        : tc_router_add_regex(router, text, &handler, row->arg);
+}
+
+int tc_router_add_handlers(tc_router_t *router, const tc_url_spec_t *rows) {
+    if (!router)
+        return tc__fail(TC_ENOMEM, "the application or group is NULL: it could not be made");
+    if (!rows)
+        return tc__application_keep_error(router->app,
+                                          tc__misuse(TC_EINVAL, "tc_router_add_handlers: the table is NULL"));
+    for (; rows->pattern || rows->regex; rows++)
+        TC_TRY(tc__application_keep_error(router->app, add_row(router, rows)));
+    return 0;
+}
+
+int tc_application_add_handlers(tc_application_t *app, const tc_url_spec_t *rows) {
+    return tc_router_add_handlers(tc__application_router(app), rows);
 }
 
 int tc_application_set_default(tc_application_t *app, const tc_request_handler_t *handler, void *arg) {
@@ -562,6 +597,7 @@ void tc_application_free(tc_application_t *app) {
     free_owned(app);
     tc__static_sites_free(app->static_sites);
     tc__routes_free(app->routes, free_endpoint);
+    tc__route_table_deinit(&app->names, NULL);
     free_endpoint(app->not_found);
     while (app->routers) {
         tc_router_t *router = app->routers;

@@ -12,6 +12,7 @@
 #include "http/exchange_internal.h"
 #include "util/log_internal.h"
 #include "web/body_holders_internal.h"
+#include "web/route_table_internal.h"
 #include "web/router_internal.h"
 #include "web/security_internal.h"
 
@@ -37,6 +38,7 @@ struct tc_application {
     _Atomic size_t refs;
     _Atomic bool frozen; /* it listens, or is tested: routes may not change any more */
     tc__routes_t *routes;
+    tc__route_table_t names; /* of routes */
     tc__endpoint_t *not_found;
     struct tc_router *routers; /* all groups, owned, newest first; the last is the application's own */
     bool debug;
@@ -69,6 +71,10 @@ int tc__application_keep_error(tc_application_t *app, int err);
 tc_router_t *tc__application_router(const tc_application_t *app);    /* its own; NULL for NULL */
 tc_application_t *tc__router_application(const tc_router_t *router); /* NULL for NULL */
 const char *tc__router_prefix(const tc_router_t *router);
+
+/* reverse_url.c: the names of routes; NULL: it has none. TC_EALREADY, in words; TC_ENOMEM */
+int tc__application_check_name(const tc_application_t *app, const char *name, const char *pattern);
+int tc__application_name_route(tc_application_t *app, const char *name, const tc__route_t *route);
 
 /* static_handler.c: what the options say of static files, and the sites of an application that goes */
 int tc__static_of_application(tc_application_t *app, const tc_application_options_t *options);

@@ -183,11 +183,10 @@ int tc__pattern_params(const char *pattern, tc__param_t **params, size_t *count)
 
 /* ---- Reversing ------------------------------------------------------------------------------------------------ */
 
-void tc__url_put(tc__url_writer_t *writer, tc_bytes_t text) {
-    for (size_t i = 0; i < text.len; i++, writer->len++) {
-        if (writer->len < writer->size)
-            writer->out[writer->len] = text.data[i];
-    }
+char *tc__url_put(char *out, tc_bytes_t text) {
+    if (text.len > 0)
+        memcpy(out, text.data, text.len);
+    return out + text.len;
 }
 
 /* RFC 3986 section 2.3. */
@@ -195,51 +194,56 @@ static bool is_unreserved(char c) {
     return is_letter(c) || is_digit(c) || c == '-' || c == '.' || c == '~';
 }
 
-void tc__url_put_encoded(tc__url_writer_t *writer, tc_bytes_t value, bool keep_slash) {
+char *tc__url_put_encoded(char *out, tc_bytes_t value, bool keep_slash) {
     static const char hex[] = "0123456789ABCDEF";
     for (size_t i = 0; i < value.len; i++) {
         const unsigned char c = (unsigned char)value.data[i];
         if (is_unreserved((char)c) || (keep_slash && c == '/')) {
-            tc__url_put(writer, tc_bytes(&value.data[i], 1));
+            *out++ = (char)c;
         } else {
-            const char code[3] = { '%', hex[c >> 4], hex[c & 15] };
-            tc__url_put(writer, tc_bytes(code, sizeof(code)));
+            *out++ = '%';
+            *out++ = hex[c >> 4];
+            *out++ = hex[c & 15];
         }
     }
-}
-
-size_t tc__url_end(tc__url_writer_t *writer) {
-    if (writer->size > 0)
-        writer->out[writer->len < writer->size ? writer->len : writer->size - 1] = '\0';
-    return writer->len;
+    return out;
 }
 
 /* Would the URL lead back to the route with this value? */
-static bool fits(tc__param_type_t type, const char *value) {
-    switch (type) {
-    case TC__PARAM_INT:
-        return tc__pattern_is_int(tc_str(value));
-    case TC__PARAM_SEGMENT:
-        return *value != '\0';
-    default:
-        return true;
-    }
+static int check_value(const tc__route_t *route, const tc__param_t *param, const char *value) {
+    if (param->type == TC__PARAM_INT && !tc__pattern_is_int(tc_str(value)))
+        return tc__fail(TC_EINVAL, "\"%s\": \"%s\" is a number, which \"%s\" is not", route->pattern, param->name,
+                        value);
+    if (param->type == TC__PARAM_SEGMENT && *value == '\0')
+        return tc__fail(TC_EINVAL, "\"%s\": the value of \"%s\" is empty", route->pattern, param->name);
+    return 0;
 }
 
-size_t tc__pattern_reverse(const tc__route_t *route, const char *const *values, char *out, size_t size) {
-    for (size_t i = 0; i < route->param_count; i++) {
-        if (!fits(route->params[i].type, values[i]))
-            return 0;
+/* The slash that a tail begins with, right behind the first, would make a host of what follows. */
+static char *put_tail(char *out, tc_bytes_t value, bool is_first) {
+    const bool encode_one = is_first && value.len > 0 && value.data[0] == '/';
+    if (encode_one) {
+        out = tc__url_put(out, tc_str("%2F"));
+        value = tc_bytes(value.data + 1, value.len - 1);
     }
-    tc__url_writer_t writer = { out, size, 0 };
+    return tc__url_put_encoded(out, value, true);
+}
+
+int tc__pattern_reverse(const tc__route_t *route, const char *const *values, char *out) {
+    for (size_t i = 0; i < route->param_count; i++)
+        TC_TRY(check_value(route, &route->params[i], values[i]));
+    char *end = out;
     const char *cursor = route->pattern;
     tc__pattern_segment_t segment;
     while (tc__pattern_next(&cursor, &segment)) {
-        tc__url_put(&writer, tc_str("/"));
+        *end++ = '/';
         if (segment.literal)
-            tc__url_put(&writer, segment.text);
+            end = tc__url_put(end, segment.text);
+        else if (segment.type == TC__PARAM_TAIL)
+            end = put_tail(end, tc_str(*values++), end == out + 1);
         else
-            tc__url_put_encoded(&writer, tc_str(*values++), segment.type == TC__PARAM_TAIL);
+            end = tc__url_put_encoded(end, tc_str(*values++), false);
     }
-    return tc__url_end(&writer);
+    *end = '\0';
+    return (int)(end - out);
 }

@@ -29,17 +29,11 @@ bool tc__pattern_next(const char **cursor, tc__pattern_segment_t *out);
 /* Whether a whole segment of a path can be the value of a {x:int}: "-"? digits, and it fits int64_t. */
 bool tc__pattern_is_int(tc_bytes_t segment);
 
-/* Text that grows as snprintf's does: counted in full, written as far as there is room. */
-typedef struct {
-    char *out;
-    size_t size, len;
-} tc__url_writer_t;
+/* Pieces of a URL, put where there is room; they return the place behind. */
+char *tc__url_put(char *out, tc_bytes_t text);
+char *tc__url_put_encoded(char *out, tc_bytes_t value, bool keep_slash);
 
-void tc__url_put(tc__url_writer_t *writer, tc_bytes_t text);
-void tc__url_put_encoded(tc__url_writer_t *writer, tc_bytes_t value, bool keep_slash);
-size_t tc__url_end(tc__url_writer_t *writer); /* puts the NUL; the length */
-
-/* See tc__route_reverse; `count` is right. */
-size_t tc__pattern_reverse(const tc__route_t *route, const char *const *values, char *out, size_t size);
+/* See tc__route_reverse. */
+int tc__pattern_reverse(const tc__route_t *route, const char *const *values, char *out);
 
 #endif

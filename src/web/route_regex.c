@@ -425,16 +425,37 @@ bool tc__regex_match(tc__regex_t *regex, tc_bytes_t path, tc_bytes_t *captures) 
 
 /* ---- Reversing ------------------------------------------------------------------------------------------------- */
 
-size_t tc__regex_reverse(const tc__regex_t *regex, const char *const *values, size_t count, char *out, size_t size) {
-    if (!regex->reversible)
-        return 0;
-    tc__url_writer_t writer = { out, size, 0 };
+/* Write it, and see whether the expression takes it with the same values in the same groups. */
+static bool leads_back(tc__regex_t *regex, const char *const *values, size_t count, bool keep_slash, char *out,
+                       int *len) {
+    tc_bytes_t written[TC__MAX_CAPTURES], captures[TC__MAX_CAPTURES];
+    char *end = out;
     size_t done = 0;
     for (size_t i = 0; i <= count; i++) {
-        tc__url_put(&writer, tc_bytes(regex->literal + done, regex->cuts[i] - done));
+        end = tc__url_put(end, tc_bytes(regex->literal + done, regex->cuts[i] - done));
         done = regex->cuts[i];
-        if (i < count)
-            tc__url_put_encoded(&writer, tc_str(values[i]), false);
+        char *value = end;
+        if (i == count)
+            break;
+        end = tc__url_put_encoded(end, tc_str(values[i]), keep_slash);
+        written[i] = tc_bytes(value, (size_t)(end - value));
     }
-    return tc__url_end(&writer);
+    *end = '\0';
+    *len = (int)(end - out);
+    if (out[0] == '/' && out[1] == '/') /* it would lead to another host */
+        return false;
+    bool same = tc__regex_match(regex, tc_bytes(out, (size_t)*len), captures);
+    for (size_t i = 0; same && i < count; i++)
+        same = captures[i].data == written[i].data && captures[i].len == written[i].len;
+    return same;
+}
+
+int tc__regex_reverse(tc__regex_t *regex, const char *const *values, size_t count, char *out) {
+    int len;
+    if (!regex->reversible)
+        return tc__fail(TC_EINVAL, "\"%s\": there is no way back: more than literal text and plain groups",
+                        regex->text);
+    if (!leads_back(regex, values, count, true, out, &len) && !leads_back(regex, values, count, false, out, &len))
+        return tc__fail(TC_EINVAL, "\"%s\": the expression does not take %s with these values", regex->text, out);
+    return len;
 }

@@ -19,7 +19,7 @@ void tc__regex_free(tc__regex_t *regex);
 /* Any thread. On false the captures may hold anything. */
 bool tc__regex_match(tc__regex_t *regex, tc_bytes_t path, tc_bytes_t *captures);
 
-/* See tc__route_reverse; `count` is right. */
-size_t tc__regex_reverse(const tc__regex_t *regex, const char *const *values, size_t count, char *out, size_t size);
+/* See tc__route_reverse. */
+int tc__regex_reverse(tc__regex_t *regex, const char *const *values, size_t count, char *out);
 
 #endif

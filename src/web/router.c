@@ -15,6 +15,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include <tornadoc/escape.h>
+
 #include "util/alloc_internal.h"
 #include "util/error_internal.h"
 #include "util/list_internal.h"
@@ -160,17 +162,45 @@ void tc__routes_match(const tc__routes_t *routes, tc_bytes_t host, tc_bytes_t pa
     out->route = route;
 }
 
-size_t tc__route_reverse(const tc__route_t *route, const char *const *values, size_t count, char *out, size_t size) {
-    if (count != route->param_count)
-        return 0;
-    for (size_t i = 0; i < count; i++) {
-        if (!values[i])
-            return 0;
+size_t tc__route_room(const tc__route_t *route, const char *const *values) {
+    size_t room = strlen(route->pattern) + 1;
+    for (size_t i = 0; i < route->param_count; i++)
+        room += 3 * strlen(values[i]);
+    return room;
+}
+
+/* Browsers take dot segments out of a path, encoded or not (RFC 3986 section 5.2.4), and what begins with "//" is a
+ * host. */
+static int check_url(const tc__route_t *route, const char *url) {
+    if (url[0] != '/')
+        return tc__fail(TC_EINVAL, "\"%s\": %s does not begin with \"/\"", route->pattern, url);
+    if (url[1] == '/')
+        return tc__fail(TC_EINVAL, "\"%s\": %s would lead to another host", route->pattern, url);
+    for (const char *slash = url; slash; slash = strchr(slash + 1, '/')) {
+        const size_t dots = strspn(slash + 1, ".");
+        if ((dots == 1 || dots == 2) && (slash[1 + dots] == '/' || slash[1 + dots] == '\0'))
+            return tc__fail(TC_EINVAL, "\"%s\": browsers would take \".\" and \"..\" out of %s", route->pattern, url);
+    }
+    return 0;
+}
+
+int tc__route_reverse(const tc__route_t *route, const char *const *values, char *out) {
+    for (size_t i = 0; i < route->param_count; i++) {
+        if (!tc_utf8_valid(tc_str(values[i])))
+            return tc__fail(TC_EINVAL, "\"%s\": the value of \"%s\" is not UTF-8 text", route->pattern,
+                            route->params[i].name);
     }
     const tc__route_entry_t *entry = tc__container_of(route, const tc__route_entry_t, route);
-    if (entry->regex)
-        return tc__regex_reverse(entry->regex, values, count, out, size);
-    return tc__pattern_reverse(route, values, out, size);
+    int len = entry->regex ? tc__regex_reverse(entry->regex, values, route->param_count, out)
+                           : tc__pattern_reverse(route, values, out);
+    int err = len < 0 ? len : check_url(route, out);
+    return err < 0 ? err : len;
+}
+
+const tc__route_t *tc__routes_last(const tc__routes_t *routes) {
+    if (!routes->entries)
+        return NULL;
+    return &tc__container_of(routes->entries_end, tc__route_entry_t, next)->route;
 }
 
 void tc__routes_each(const tc__routes_t *routes, void (*fn)(const tc__route_t *route, void *user_data),

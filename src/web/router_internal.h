@@ -60,10 +60,15 @@ int tc__host_rule_add_regex(tc__host_rule_t *rule, const char *regex, void *endp
  * own. */
 void tc__routes_match(const tc__routes_t *routes, tc_bytes_t host, tc_bytes_t path, tc__match_t *out);
 
-/* The URL of a route: values in order of its params, percent-encoded (a tail keeps "/"). Writes as snprintf does; 0:
- * not reversible (a regex that is not literal outside its groups), a wrong count, or a value that its param does not
- * take. */
-size_t tc__route_reverse(const tc__route_t *route, const char *const *values, size_t count, char *out, size_t size);
+/* The URL of a route: values in order of its params, none of them NULL, percent-encoded (a tail keeps "/", and so does
+ * a group that takes it). Who asks for that URL gets to the route, with these values. `out` has tc__route_room for it.
+ * The length; TC_EINVAL, in words: a regex that is not literal outside its groups, a value that its param does not
+ * take, or that no client would send as it is. */
+int tc__route_reverse(const tc__route_t *route, const char *const *values, char *out);
+size_t tc__route_room(const tc__route_t *route, const char *const *values); /* with a NUL */
+
+/* The route that was registered last; NULL: none was. */
+const tc__route_t *tc__routes_last(const tc__routes_t *routes);
 
 /* Walk over all routes, in order of registration. */
 void tc__routes_each(const tc__routes_t *routes, void (*fn)(const tc__route_t *route, void *user_data),
