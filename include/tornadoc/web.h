@@ -4,7 +4,7 @@
  * A handler is a struct of callbacks, registered on an application under a route. Each request gets a tc_request_t: the
  * request that came in and the answer that is being made, with an arena of memory that lives as long as it does.
  *
- *     initialize → admit → (the body) → prepare → get, post … → on_finish
+ *     initialize → admit → (the body) → prepare → get, post … → transform → on_finish
  *
  * What a callback returns is its outcome, one rule everywhere:
  *
@@ -93,6 +93,53 @@ enum {
     TC_REMOVESLASH = 1u << 7 /**< the same, and the page is the one without; "/" stays as it is (removeslash) */
 };
 
+/* ---- Around the answer ---------------------------------------------------------------------------------------- */
+
+/** What is asked of an output transform with a piece of the body. */
+typedef enum {
+    TC_OUTPUT_MORE = 0, /**< nothing: it may keep bytes for later */
+    TC_OUTPUT_FLUSH,    /**< the handler flushes: what it was given so far should go out now */
+    TC_OUTPUT_FINISH    /**< this is the last of the body: all has to go out */
+} tc_output_flush_t;
+
+enum { TC_PASS = 1 }; /**< what a transform's begin returns for an answer that it takes no part in */
+
+/**
+ * Stands between what handlers write and what is sent, as `.transform` of a handler or of a `base`: the handler's own
+ * comes first, then those of its groups from the inside out, then the application's.
+ * (OutputTransform)
+ *
+ * They run when the headers are about to go out, in tc_flush or at the end, and then with each flush, on the stack of
+ * whoever flushes: they must not wait, flush or finish. Error pages pass through them as well.
+ *
+ * An answer of 204 or 205 passes none of them. Of a 304 and a 206 they see the headers alone: `begin` runs, `chunk`
+ * does not. A static file that is sent by the system, from its descriptor, passes those alone that have no `chunk`. A
+ * HEAD request gets the headers of a GET: the body passes through, if it was written whole, and is dropped.
+ */
+typedef struct {
+    const char *name; /**< for the log; copied */
+    size_t data_size; /**< zeroed bytes of state per answer: `data` */
+    /**
+     * The headers go out next: see them by tc_get_status and tc_response_header, change them by tc_set_status,
+     * tc_set_header and their like. NULL: it always takes part.
+     *
+     * @param size bytes of the body, if that is whole or has a Content-Length; -1: it is not known
+     * @return 0; TC_PASS: no part of this answer's body is given to `chunk`; negative: a failure of the handler's, 500
+     */
+    int (*begin)(tc_request_t *req, void *data, int64_t size);
+    /**
+     * The next bytes of the body, valid until the return. What is to be sent for them is written by tc_write and its
+     * like. Trailers may be set, and headers too if the body is whole (nothing was flushed). A Content-Length of the
+     * handler's is taken away: a whole body is counted anew, another is sent in chunks. NULL: the body passes as it is.
+     *
+     * @return 0; negative: a failure of the handler's; once headers went out, the connection is cut
+     */
+    int (*chunk)(tc_request_t *req, void *data, tc_bytes_t bytes, tc_output_flush_t flush);
+    uintptr_t reserved[4]; /**< must be zero */
+} tc_output_transform_t;
+
+/* ---- The request handler, in full ----------------------------------------------------------------------------- */
+
 /** Copied when registered, so that a compound literal is fine. NULL callbacks are inherited from the group's `base`,
  * and so are body, max_body_size and timeout_ms of 0; flags are joined; the largest data_size goes, one tc_data for
  * all. */
@@ -137,7 +184,9 @@ typedef struct {
     void *(*get_current_user)(tc_request_t *req);
     /** Which pages of other origins may read the answers: tornadoc/auth.h. Copied; NULL: none. */
     const tc_cors_options_t *cors;
-    uintptr_t reserved[4]; /**< must be zero: checked, TC_EINVAL */
+    /** What its answers pass through before they are sent; those of the bases come after it. Copied; NULL: none. */
+    const tc_output_transform_t *transform;
+    uintptr_t reserved[8]; /**< must be zero: checked, TC_EINVAL */
 } tc_request_handler_t;
 
 /* ---- The application ------------------------------------------------------------------------------------------ */
@@ -508,6 +557,9 @@ TC_EXTERN int tc_get_status(const tc_request_t *req);
 TC_EXTERN int tc_set_header(tc_request_t *req, const char *name, const char *value); /**< replaces */
 TC_EXTERN int tc_add_header(tc_request_t *req, const char *name, const char *value);
 TC_EXTERN int tc_clear_header(tc_request_t *req, const char *name);
+/** What the answer's headers say so far; several of that name joined with ", ". NULL: there is none. Those that the
+ *  connection adds, such as Date, are not among them. */
+TC_EXTERN const char *tc_response_header(const tc_request_t *req, const char *name);
 
 /**
  * A field behind the body: a digest, a time, a status known only at the end. Until the end, flush or not; replaces one

@@ -18,6 +18,7 @@
 #include "util/alloc_internal.h"
 #include "util/error_internal.h"
 #include "util/log_internal.h"
+#include "web/output_transform_internal.h"
 #include "web/request_internal.h"
 
 #define KNOWN_FLAGS                                                                                            \
@@ -130,6 +131,16 @@ static void chain(tc__endpoint_t *endpoint, const tc_router_t *router, const cha
         endpoint->admit[admits++] = tc__require_login;
 }
 
+/* The other way round: the handler's own first. */
+static void chain_transforms(tc__endpoint_t *endpoint, const tc_request_handler_t *bases, size_t base_count) {
+    size_t transforms = 0;
+    if (endpoint->handler.transform)
+        endpoint->transforms[transforms++] = endpoint->handler.transform;
+    for (size_t i = base_count; i-- > 0;)
+        if (bases[i].transform)
+            endpoint->transforms[transforms++] = bases[i].transform;
+}
+
 tc_request_fn tc__endpoint_method(const tc__endpoint_t *endpoint, tc__method_t method) {
     const tc_request_handler_t *h = &endpoint->handler;
     tc_request_fn fn = NULL;
@@ -208,6 +219,12 @@ static int check_handler(const char *pattern, const tc_request_handler_t *handle
     return 0;
 }
 
+/* What a base points at. */
+static int copy_parts(tc_application_t *app, tc_request_handler_t *base) {
+    TC_TRY(tc__security_copy_cors(&app->security, &base->cors));
+    return tc__transform_copy(&app->security.texts, &base->transform);
+}
+
 /* `own`: what the handler itself says; bases may have callbacks that only some of their routes need. */
 static int check_endpoint(const char *pattern, const tc__endpoint_t *endpoint, const tc_request_handler_t *own) {
     const tc_request_handler_t *h = &endpoint->handler;
@@ -233,13 +250,16 @@ static int new_endpoint(tc__endpoint_t **out, const tc_router_t *router, const c
         return tc__fail(TC_ENOMEM, "%s: out of memory", pattern);
     endpoint->handler = *handler;
     endpoint->arg = arg;
+    int err = tc__transform_copy(&router->app->security.texts, &endpoint->handler.transform);
     for (size_t i = router->base_count; i-- > 0;)
         inherit(&endpoint->handler, &router->bases[i]);
     chain(endpoint, router, pattern, handler);
+    chain_transforms(endpoint, router->bases, router->base_count);
     list_methods(endpoint);
     endpoint->marked = is_marked(router->app, &endpoint->handler);
     endpoint->plain = is_plain(endpoint);
-    int err = check_endpoint(pattern, endpoint, handler);
+    if (err == 0)
+        err = check_endpoint(pattern, endpoint, handler);
     if (err == 0 && handler->cors)
         err = tc__security_copy_cors(&router->app->security, &endpoint->handler.cors);
     if (err == 0 && handler->name && !(endpoint->name = tc__strndup(handler->name, strlen(handler->name))))
@@ -431,7 +451,7 @@ static int new_group(tc_router_t **out, tc_router_t *parent, tc__host_rule_t *ho
     router->base_count = parent->base_count;
     if (base) {
         router->bases[router->base_count] = *base;
-        int err = tc__security_copy_cors(&parent->app->security, &router->bases[router->base_count++].cors);
+        int err = copy_parts(parent->app, &router->bases[router->base_count++]);
         if (err < 0) {
             free_router(router);
             return err;
@@ -494,7 +514,7 @@ static int set_base(tc_application_t *app, const tc_request_handler_t *base) {
     tc_router_t *root = app->routers;
     TC_TRY(check_handler("tc_application_options_t: base", base));
     root->bases[root->base_count] = *base;
-    return tc__security_copy_cors(&app->security, &root->bases[root->base_count++].cors);
+    return copy_parts(app, &root->bases[root->base_count++]);
 }
 
 static int apply_options(tc_application_t *app, const tc_application_options_t *options) {
@@ -555,6 +575,7 @@ static tc__endpoint_t *make_not_found(const tc_application_t *app) {
         endpoint->handler.get_current_user = base->get_current_user;
         endpoint->handler.cors = base->cors;
         endpoint->on_finish[0] = base->on_finish;
+        chain_transforms(endpoint, base, 1);
     }
     endpoint->marked = is_marked(app, &endpoint->handler);
     return endpoint;

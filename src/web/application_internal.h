@@ -17,8 +17,9 @@
 #include "web/security_internal.h"
 
 enum {
-    TC__MAX_GROUPS = 8,                /* bases above a handler, the application's included */
-    TC__MAX_CHAIN = TC__MAX_GROUPS + 4 /* with the handler itself, and the library's own checks */
+    TC__MAX_GROUPS = 8,                 /* bases above a handler, the application's included */
+    TC__MAX_CHAIN = TC__MAX_GROUPS + 4, /* with the handler itself, and the library's own checks */
+    TC__MAX_TRANSFORMS = TC__MAX_GROUPS + 2
 };
 
 /* What a route leads to: a handler with everything it inherits, worked out when it was registered. */
@@ -27,6 +28,7 @@ typedef struct tc__endpoint {
     tc_request_fn admit[TC__MAX_CHAIN]; /* the bases' first; NULL ends it */
     tc_request_fn prepare[TC__MAX_CHAIN];
     void (*on_finish[TC__MAX_GROUPS + 1])(tc_request_t *req, int err); /* the handler's first */
+    const tc_output_transform_t *transforms[TC__MAX_TRANSFORMS + 1];   /* the handler's first; NULL ends them */
     void *arg;
     char *name;
     bool marked;    /* its answers have fields of the library's: own_headers.c */

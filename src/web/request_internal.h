@@ -10,6 +10,7 @@
  *     request_form.c    the fields and files of a form
  *     request_parts.c   the same, while the form arrives
  *     request_output.c  what verbs write
+ *     output_transform.c what stands around answers
  *     request_cookies.c cookies that go out, and those that are signed
  *     request_error.c   error pages
  *     request_etag.c    ETags, and conditions on them
@@ -95,6 +96,8 @@ struct tc_request {
     bool headers_sent;
     bool default_type; /* Content-Type is text/html, for nobody has said otherwise */
     bool used_first_block;
+    bool sends_file;    /* the body does not pass through here */
+    bool untransformed; /* nothing stands around the answer, or not any more */
     int status;
     const char *reason;
     const char *error_message; /* of tc_http_error, for the page of error_status */
@@ -106,7 +109,8 @@ struct tc_request {
     uint32_t segment_count, segment_capacity;
     tc__outblock_t *open_block; /* the newest segment, with room */
     tc__drained_waiter_t *drained;
-    struct tc_sse *sse; /* NULL: it is no stream of events, or one that has ended */
+    struct tc__transforms *transforms; /* NULL: none has begun */
+    struct tc_sse *sse;                /* NULL: it is no stream of events, or one that has ended */
 
     /* the request's body, and what was read off */
     tc__body_t body;
@@ -214,8 +218,24 @@ int tc__request_send_file(tc_request_t *req, const tc__file_piece_t *piece);
 /* Done when all that is queued by now is with the system; TC_ECLOSED. Only for more than the stream sends in a turn,
  * else nothing tells. */
 tc_future_t *tc__request_sent(tc_request_t *req);
+/* What is written so far to the exchange; `last`: all of it. 0, or a negative code. */
+int tc__request_send_output(tc_request_t *req, bool last);
+/* Room at the end of the output for some hundred bytes or more, to be written into; then tell how many were. NULL: out
+ * of memory. */
+char *tc__request_output_room(tc_request_t *req, size_t *len);
+void tc__request_output_commit(tc_request_t *req, size_t len);
+void tc__segments_release(const tc__segment_t *segments, uint32_t count);
+size_t tc__request_output_len(const tc_request_t *req);
 /* Content-Type text/html, and the handler's set_default_headers. */
 void tc__request_default_headers(tc_request_t *req);
+
+/* ---- output_transform.c ---- */
+/* Let what is written pass through the endpoint's transforms, before it is sent. 0, or a failure: it cannot be sent. */
+int tc__request_transform(tc_request_t *req, bool last);
+/* The body comes from a file's descriptor. Before the headers go out. */
+static inline void tc__request_sends_file(tc_request_t *req) {
+    req->sends_file = true;
+}
 
 /* ---- request_cookies.c ---- */
 /* Seconds since 1970; with a test's clock, those that it has let pass are added. */

@@ -69,9 +69,10 @@ static tc__outblock_t *new_outblock(tc_request_t *req, size_t len) {
     return block;
 }
 
-static void release(tc__segment_t *segment) {
-    if (segment->free_fn)
-        segment->free_fn(segment->owner);
+void tc__segments_release(const tc__segment_t *segments, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++)
+        if (segments[i].free_fn)
+            segments[i].free_fn(segments[i].owner);
 }
 
 /* Takes the segment also on failure. */
@@ -83,7 +84,7 @@ static int add_segment(tc_request_t *req, tc_bytes_t bytes, tc_free_fn free_fn, 
                                                     req->segment_capacity * sizeof *segments,
                                                     capacity * sizeof *segments);
         if (!segments) {
-            release(&segment);
+            tc__segments_release(&segment, 1);
             return TC_ENOMEM;
         }
         req->segments = segments;
@@ -112,6 +113,24 @@ static void commit(tc_request_t *req, size_t len) {
     req->segments[req->segment_count - 1].bytes.len += len;
 }
 
+char *tc__request_output_room(tc_request_t *req, size_t *len) {
+    enum { SOME = 256 };
+    char *room = room_for(req, SOME);
+    *len = room ? req->open_block->capacity - req->open_block->used : 0;
+    return room;
+}
+
+void tc__request_output_commit(tc_request_t *req, size_t len) {
+    commit(req, len);
+}
+
+size_t tc__request_output_len(const tc_request_t *req) {
+    size_t len = 0;
+    for (uint32_t i = 0; i < req->segment_count; i++)
+        len += req->segments[i].bytes.len;
+    return len;
+}
+
 void tc__request_output_init(tc_request_t *req) {
     tc__headers_use(&req->headers, req->first_headers, sizeof req->first_headers / sizeof req->first_headers[0]);
     req->segments = req->first_segments;
@@ -119,8 +138,7 @@ void tc__request_output_init(tc_request_t *req) {
 }
 
 void tc__request_drop_output(tc_request_t *req) {
-    for (uint32_t i = 0; i < req->segment_count; i++)
-        release(&req->segments[i]);
+    tc__segments_release(req->segments, req->segment_count);
     req->segment_count = 0;
     req->open_block = NULL;
 }
@@ -186,6 +204,18 @@ int tc_clear_header(tc_request_t *req, const char *name) {
     note_name(req, name);
     tc__headers_remove(&req->headers, tc_str(name));
     return 0;
+}
+
+const char *tc_response_header(const tc_request_t *req, const char *name) {
+    if (!req || !name)
+        return NULL;
+    if (req->default_type && tc__header_id(name, strlen(name)) == TC__HEADER_CONTENT_TYPE)
+        return TEXT_HTML.data;
+    const tc__header_t *first = tc__headers_find(&req->headers, tc_str(name), NULL);
+    if (!first || !tc__headers_find(&req->headers, tc_str(name), first))
+        return first ? first->value : NULL;
+    tc_bytes_t joined = tc__headers_join(&req->headers, tc__request_arena(req), tc_str(name), ", ");
+    return joined.data;
 }
 
 /* ---- Trailers ---- */
@@ -324,12 +354,7 @@ static void strip_body(tc_request_t *req) {
         tc__headers_remove(&req->headers, tc_str("Content-Length"));
 }
 
-static void count_body(tc_request_t *req) {
-    for (uint32_t i = 0; i < req->segment_count; i++)
-        req->body_written += req->segments[i].bytes.len;
-}
-
-static int send_output(tc_request_t *req, bool last) {
+int tc__request_send_output(tc_request_t *req, bool last) {
     if (!req->exchange) {
         tc__request_drop_output(req); /* who writes on for nobody gathers nothing */
         return tc__fail(TC_ECLOSED, "the client is gone");
@@ -337,7 +362,7 @@ static int send_output(tc_request_t *req, bool last) {
     if (!has_body(req->status))
         strip_body(req);
     if (req->start_ns != 0)
-        count_body(req);
+        req->body_written += tc__request_output_len(req);
     size_t count = req->segment_count;
     req->segment_count = 0; /* they belong to the exchange now */
     req->open_block = NULL;
@@ -380,8 +405,10 @@ int tc_flush(tc_request_t *req) {
     TC_TRY(tc__request_check_writable(req, "tc_flush"));
     tc__request_enter(req);
     int err = req->kept_error;
+    if (err == 0 && req->endpoint->transforms[0])
+        err = tc__request_keep_error(req, tc__request_transform(req, false));
     if (err == 0)
-        err = tc__request_keep_error(req, send_output(req, false));
+        err = tc__request_keep_error(req, tc__request_send_output(req, false));
     note_gone(req, err);
     tc__request_leave(req);
     return err;
@@ -396,9 +423,11 @@ int tc_finish(tc_request_t *req) {
     int err = req->kept_error;
     if (err == 0 && (req->endpoint->handler.flags & TC_ETAG))
         err = tc__request_end_with_etag(req);
+    if (err == 0 && req->endpoint->transforms[0])
+        err = tc__request_transform(req, true);
     if (err == 0 || !req->exchange) {
         tc__request_set_finished(req);
-        err = send_output(req, true);
+        err = tc__request_send_output(req, true);
         if (err == TC_ETOOBIG ||
             err == TC_ENOMEM) /* other failures are the client's, or logged where they were found */
             tc__log(TC__LOG_APPLICATION, TC_LOG_ERROR, req,

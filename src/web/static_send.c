@@ -208,6 +208,7 @@ static int send_parts(tc_request_t *req, tc__static_file_t *file, const tc__stat
         len += parts[i].text.len + parts[i].len;
     if (variant->content)
         return write_from_memory(req, variant, parts, count);
+    tc__request_sends_file(req);
     TC_TRY(set_content_length(req, len));
     sending_t *sending = tc_alloc(req, sizeof *sending);
     if (!sending)
