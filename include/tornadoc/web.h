@@ -415,6 +415,8 @@ TC_EXTERN const char *tc_get_query_argument(const tc_request_t *req, const char 
 TC_EXTERN const char *tc_get_body_argument(const tc_request_t *req, const char *name, const char *fallback);
 /** All of that name, the query's first. */
 TC_EXTERN size_t tc_get_arguments(const tc_request_t *req, const char *name, const char *const **out);
+TC_EXTERN size_t tc_get_query_arguments(const tc_request_t *req, const char *name, const char *const **out);
+TC_EXTERN size_t tc_get_body_arguments(const tc_request_t *req, const char *name, const char *const **out);
 /** 400 if it is missing: `TC_TRY(tc_require_argument(req, "text", &text));` (MissingArgumentError) */
 TC_EXTERN int tc_require_argument(tc_request_t *req, const char *name, const char **out) TC_MUST_CHECK;
 
@@ -551,6 +553,9 @@ TC_EXTERN yyjson_mut_doc *tc_json_new(tc_request_t *req); /**< in the arena: not
 /** Write a document, "</" escaped, with Content-Type application/json unless one is set. TC_ENOMEM also if any memory
  * of the request failed before, for then parts of the document may be missing. */
 TC_EXTERN int tc_write_json(tc_request_t *req, const yyjson_mut_doc *doc);
+/** The same text, not written: for an event, or in a page's script element. Memory of the request; NULL: a failure,
+ * kept as a verb's. (json_encode) */
+TC_EXTERN const char *tc_json_encode(tc_request_t *req, const yyjson_mut_doc *doc);
 
 TC_EXTERN int tc_set_status(tc_request_t *req, int status); /**< 200 to 599 */
 TC_EXTERN int tc_get_status(const tc_request_t *req);

@@ -196,21 +196,37 @@ static size_t collect(tc_request_t *req, const tc__arguments_t *arguments, tc_by
     return count;
 }
 
-size_t tc_get_arguments(const tc_request_t *req, const char *name, const char *const **out) {
+static size_t all_of(const tc_request_t *req, const char *name, const char *const **out, bool query, bool body) {
+    static const tc__arguments_t none;
     if (!req || !name || !out)
         return 0;
     tc_request_t *r = mut(req);
-    parse_query(r);
-    tc__request_parse_form(r);
-    size_t in_query = collect(r, &r->query_args, tc_str(name), NULL);
-    size_t count = in_query + collect(r, &r->body_args, tc_str(name), NULL);
+    if (query)
+        parse_query(r);
+    if (body)
+        tc__request_parse_form(r);
+    const tc__arguments_t *first = query ? &r->query_args : &none, *second = body ? &r->body_args : &none;
+    size_t in_first = collect(r, first, tc_str(name), NULL);
+    size_t count = in_first + collect(r, second, tc_str(name), NULL);
     const char **values = tc__arena_alloc(tc__request_arena(r), count * sizeof *values);
     *out = values;
     if (!values)
         return 0;
-    collect(r, &r->query_args, tc_str(name), values);
-    collect(r, &r->body_args, tc_str(name), values + in_query);
+    collect(r, first, tc_str(name), values);
+    collect(r, second, tc_str(name), values + in_first);
     return count;
+}
+
+size_t tc_get_arguments(const tc_request_t *req, const char *name, const char *const **out) {
+    return all_of(req, name, out, true, true);
+}
+
+size_t tc_get_query_arguments(const tc_request_t *req, const char *name, const char *const **out) {
+    return all_of(req, name, out, true, false);
+}
+
+size_t tc_get_body_arguments(const tc_request_t *req, const char *name, const char *const **out) {
+    return all_of(req, name, out, false, true);
 }
 
 int tc_require_argument(tc_request_t *req, const char *name, const char **out) {

@@ -122,11 +122,11 @@ static int write_safely(tc_request_t *req, tc_bytes_t text) {
                            : tc_write_bytes(req, tc_bytes(at, (size_t)(end - at)));
 }
 
-int tc_write_json(tc_request_t *req, const yyjson_mut_doc *doc) {
-    TC_TRY(tc__request_check_writable(req, "tc_write_json"));
+/* In the arena, as yyjson writes it. A failure is kept. */
+static int make_text(tc_request_t *req, const yyjson_mut_doc *doc, const char *verb, tc_bytes_t *out) {
     tc__arena_t *arena = tc__request_arena(req);
     if (!doc || arena->failed)
-        return tc__request_keep_error(req, tc__fail(TC_ENOMEM, "tc_write_json: out of memory for the document"));
+        return tc__request_keep_error(req, tc__fail(TC_ENOMEM, "%s: out of memory for the document", verb));
     yyjson_alc allocator = allocator_of(arena);
     yyjson_write_err err;
     size_t len;
@@ -135,8 +135,43 @@ int tc_write_json(tc_request_t *req, const yyjson_mut_doc *doc) {
         return tc__request_keep_error(
             req, err.code == YYJSON_WRITE_ERROR_MEMORY_ALLOCATION
                      ? TC_ENOMEM
-                     : tc__misuse(TC_EJSON, "tc_write_json: the document cannot be written: %s", err.msg));
+                     : tc__misuse(TC_EJSON, "%s: the document cannot be written: %s", verb, err.msg));
+    *out = tc_bytes(text, len);
+    return 0;
+}
+
+int tc_write_json(tc_request_t *req, const yyjson_mut_doc *doc) {
+    tc_bytes_t text;
+    TC_TRY(tc__request_check_writable(req, "tc_write_json"));
+    TC_TRY(make_text(req, doc, "tc_write_json", &text));
     if (!req->headers_sent && (req->default_type || !tc__headers_has(&req->headers, TC__HEADER_CONTENT_TYPE)))
         TC_TRY(tc_set_header(req, "Content-Type", "application/json; charset=UTF-8"));
-    return write_safely(req, tc_bytes(text, len));
+    return write_safely(req, text);
+}
+
+const char *tc_json_encode(tc_request_t *req, const yyjson_mut_doc *doc) {
+    tc_bytes_t text;
+    size_t count = 0;
+    if (!req) {
+        tc__misuse(TC_EINVAL, "tc_json_encode: the request is NULL");
+        return NULL;
+    }
+    if (make_text(req, doc, "tc_json_encode", &text) < 0)
+        return NULL;
+    for (const char *at = text.data; (at = strstr(at, "</")) != NULL; at++)
+        count++;
+    if (count == 0)
+        return text.data;
+    char *safe = tc_alloc(req, text.len + count + 1), *out = safe;
+    if (!safe) {
+        tc__request_keep_error(req, TC_ENOMEM);
+        return NULL;
+    }
+    for (const char *at = text.data; *at; at++) {
+        *out++ = *at;
+        if (at[0] == '<' && at[1] == '/')
+            *out++ = '\\';
+    }
+    *out = '\0';
+    return safe;
 }

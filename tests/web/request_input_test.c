@@ -116,6 +116,28 @@ static void all_arguments_of_a_name_are_in_order_the_querys_first(void **state) 
     forget_log();
 }
 
+static int says_all_a_apart(tc_request_t *req) {
+    const char *const *values;
+    size_t count = tc_get_query_arguments(req, "a", &values);
+    for (size_t i = 0; i < count; i++)
+        tc_writef(req, "%s ", values[i]);
+    tc_write(req, "|");
+    count = tc_get_body_arguments(req, "a", &values);
+    for (size_t i = 0; i < count; i++)
+        tc_writef(req, " %s", values[i]);
+    return 0;
+}
+
+static void lists_of_query_and_body_are_asked_apart(void **state) {
+    (void)state;
+    look_with(says_all_a_apart);
+    assert_string_equal(form("/?a=1&b=x&a=2", "a=3&c=y&a=4"), "200 1 2 | 3 4");
+    assert_ask("/?a=1", "200 1 |");
+    assert_string_equal(form("/", "a=1"), "200 | 1");
+    assert_int_equal(strncmp(form("/?a=1", "a=%ff"), "400 ", 4), 0);
+    forget_log();
+}
+
 static int wants_a(tc_request_t *req) {
     const char *a = "untouched";
     int err = tc_require_argument(req, "a", &a);
@@ -318,6 +340,36 @@ static void json_goes_in_and_out(void **state) {
     assert_string_equal(json("\"</script></\""), "200 \"<\\/script><\\/\"");
     assert_string_equal(header("/", FETCH(.body = tc_str("1"), .content_type = "application/json"), "Content-Type"),
                         "application/json; charset=UTF-8");
+}
+
+static int shows_json(tc_request_t *req) {
+    yyjson_val *root;
+    TC_TRY(tc_read_json(req, &root));
+    yyjson_mut_doc *doc = tc_json_new(req);
+    yyjson_mut_doc_set_root(doc, yyjson_val_mut_copy(doc, root));
+    const char *text = tc_json_encode(req, doc);
+    return tc_writef(req, "<script>x = %s</script>", text ? text : "");
+}
+
+static void json_is_text_that_may_stand_in_a_page(void **state) {
+    (void)state;
+    look_with(shows_json);
+    assert_string_equal(json("[1]"), "200 <script>x = [1]</script>");
+    assert_string_equal(json("\"</script></\""), "200 <script>x = \"<\\/script><\\/\"</script>");
+}
+
+static int encodes_nothing(tc_request_t *req) {
+    note(tc_json_encode(req, NULL) ? "text" : "NULL");
+    return 0;
+}
+
+static void json_that_could_not_be_made_is_a_500(void **state) {
+    (void)state;
+    look_with(encodes_nothing);
+    assert_int_equal(strncmp(ask("/"), "500 ", 4), 0);
+    assert_string_equal(noted(), "NULL");
+    assert_null(tc_json_encode(NULL, NULL));
+    forget_log();
 }
 
 static void bad_json_is_a_400_in_words(void **state) {
@@ -716,6 +768,7 @@ int main(void) {
         WEB_TEST(query_and_body_are_asked_apart),
         WEB_TEST(only_a_form_has_arguments),
         WEB_TEST(all_arguments_of_a_name_are_in_order_the_querys_first),
+        WEB_TEST(lists_of_query_and_body_are_asked_apart),
         WEB_TEST(a_missing_argument_is_a_400),
         WEB_TEST(too_many_arguments_are_a_400),
         WEB_TEST(a_thousand_arguments_are_not_too_many),
@@ -728,6 +781,8 @@ int main(void) {
         WEB_TEST(what_the_path_captures_is_decoded),
         WEB_TEST(a_path_that_is_no_text_is_a_400),
         WEB_TEST(json_goes_in_and_out),
+        WEB_TEST(json_is_text_that_may_stand_in_a_page),
+        WEB_TEST(json_that_could_not_be_made_is_a_500),
         WEB_TEST(bad_json_is_a_400_in_words),
         WEB_TEST(json_nests_deeply_without_harm),
         WEB_TEST(json_beyond_its_limit_is_a_413),
