@@ -48,6 +48,9 @@ int tc__unix_address(struct sockaddr_un *out, socklen_t *len, const char *path);
 
 int tc__set_nonblocking(int fd); /* and close-on-exec */
 int tc__set_nodelay(int fd, bool on);
+/* How many bytes the system takes before the network does; what it took and the peer has not acknowledged comes on top.
+ * Sockets that are accepted have it from the one that listens. */
+int tc__set_unsent_limit(int fd, int bytes);
 int tc__socket_error(int fd); /* takes the error that the socket keeps (SO_ERROR): negative, or 0 for none */
 
 #endif

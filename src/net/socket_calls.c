@@ -183,6 +183,15 @@ int tc__set_nodelay(int fd, bool on) {
     return tc__sys.setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ on }, sizeof(int)) < 0 ? -errno : 0;
 }
 
+int tc__set_unsent_limit(int fd, int bytes) {
+#ifdef TCP_NOTSENT_LOWAT
+    return tc__sys.setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof(bytes)) < 0 ? -errno : 0;
+#else
+    (void)fd, (void)bytes;
+    return TC_ENOTSUP;
+#endif
+}
+
 int tc__socket_error(int fd) {
     int err = 0;
     socklen_t len = sizeof(err);

@@ -5,6 +5,7 @@
  *     witness PORT PID        reads commands from its standard input:
  *     watch [kept]            forget what was; `kept`: make no new connections
  *     tell                    print what was, as JSON
+ *     calibrate               print what one answer costs the victim while nobody attacks, as JSON
  *
  * Beside the time by the wall clock it records how much processor time the victim spent meanwhile, as the kernel tells
  * in /proc/PID/schedstat: that is the work that was done before ours, whatever else keeps the machine busy.
@@ -24,7 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { EVERY_MS = 10, PATIENCE_S = 5, MOST = 100000 };
+enum { EVERY_MS = 10, PATIENCE_S = 5, MOST = 100000, CALIBRATION = 1000 };
 
 static int port, victim_schedstat, victim_statm;
 static int kept = -1;
@@ -181,6 +182,15 @@ static void tell(void) {
     fflush(stdout);
 }
 
+static void calibrate(void) {
+    char answer[4096];
+    uint64_t ran = victim_ran_us();
+    for (int i = 0; i < CALIBRATION; i++)
+        ask_on_kept("/", answer, sizeof answer);
+    printf("{\"request_us\": %.1f}\n", (double)(victim_ran_us() - ran) / CALIBRATION);
+    fflush(stdout);
+}
+
 static bool obey(void) {
     char command[64];
     if (!fgets(command, sizeof command, stdin))
@@ -188,6 +198,8 @@ static bool obey(void) {
     kept_only = strcmp(command, "watch kept\n") == 0;
     if (strcmp(command, "tell\n") == 0)
         tell();
+    else if (strcmp(command, "calibrate\n") == 0)
+        calibrate();
     else
         forget();
     return true;

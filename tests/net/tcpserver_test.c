@@ -105,6 +105,35 @@ static void accepted_sockets_do_not_delay(void **state) {
     close(client);
 }
 
+static void the_system_takes_little_for_a_peer_that_reads_nothing(void **state) {
+#if defined(__linux__) && defined(TCP_NOTSENT_LOWAT)
+    enum { MIB = 1024 * 1024, IN_VAIN = 20 };
+    static char much[8 * MIB];
+    (void)state;
+    assert_int_equal(tc_tcpserver_listen(server, "127.0.0.1", TC_ANY_PORT), 0);
+    int client = start_connect(tc_tcpserver_port(server));
+    until(accepts == 1);
+    if (setsockopt(client, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &(int){ 4096 }, sizeof(int)) < 0) {
+        close(client);
+        skip();
+    }
+    tc_bytes_t bytes = tc_bytes(much, sizeof(much));
+    assert_int_equal(tc_iostream_write_owned(accepted[0], bytes, NULL, NULL, NULL, NULL), 0);
+    size_t left = SIZE_MAX;
+    for (int in_vain = 0; in_vain < IN_VAIN; in_vain++) {
+        tc__ioloop_turn(loop, false);
+        if (tc_iostream_write_queue_size(accepted[0]) < left)
+            in_vain = 0;
+        left = tc_iostream_write_queue_size(accepted[0]);
+    }
+    assert_in_range(left, 7 * MIB, sizeof(much) - 1);
+    close(client);
+#else
+    (void)state;
+    skip();
+#endif
+}
+
 /* Whoever comes last in a crowd waits for few turns of the loop, if they are long. */
 static void a_crowd_is_accepted_in_few_turns_if_they_are_long(void **state) {
     (void)state;
@@ -692,6 +721,7 @@ int main(void) {
     static const struct CMUnitTest tests[] = {
         T(connections_become_streams),
         T(accepted_sockets_do_not_delay),
+        T(the_system_takes_little_for_a_peer_that_reads_nothing),
         T(a_crowd_is_accepted_in_few_turns_if_they_are_long),
         T(several_addresses_can_be_served),
         T(many_clients_at_once_are_all_taken),
