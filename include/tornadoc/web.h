@@ -285,6 +285,21 @@ TC_EXTERN int tc_router_add(tc_router_t *router, const char *pattern, const tc_r
 TC_EXTERN int tc_router_add_regex(tc_router_t *router, const char *regex, const tc_request_handler_t *handler,
                                   void *arg);
 
+/**
+ * All paths below a prefix, as those of another application: it has its own routes, hosts, bases, settings, log and
+ * default handler, and nothing of this one's. Its patterns take what follows the prefix, "/items" of "/shop/items";
+ * "/shop" itself is a path of this one. What the prefix captures is tc_path_arg's; tc_route has the prefix in front,
+ * and so have the URLs of its routes. Below the prefix, routes of this one go before as they do before "/shop/{x:*}".
+ *
+ * @param prefix as a group's; "" to give it all paths, of a host for instance
+ * @param app taken, also on failure; but one that is mounted already, or would contain itself, stays whose it is. Routes
+ *        may still be added to it until the outer one listens
+ * @return 0; TC_EPATTERN; TC_EALREADY for those two, and for a prefix that is taken; TC_EBUSY: one of them listens;
+ *         TC_ENOMEM. What it could not do itself is told when the outer one is to listen
+ */
+TC_EXTERN int tc_router_mount(tc_router_t *router, const char *prefix, tc_application_t *app);
+TC_EXTERN int tc_application_mount(tc_application_t *app, const char *prefix, tc_application_t *mounted);
+
 /** A row of a table of routes. Its fields are these for good, so that it may stand in arrays. (URLSpec) */
 typedef struct {
     const char *pattern;                 /**< as tc_application_add's, or NULL … */
@@ -514,8 +529,8 @@ TC_EXTERN uint64_t tc_request_time_ms(const tc_request_t *req); /**< since its h
  * letters, digits, and any of "-_.:=+/@". Made when first asked for; "": out of memory. */
 TC_EXTERN const char *tc_request_id(tc_request_t *req);
 TC_EXTERN tc_application_t *tc_request_application(const tc_request_t *req);
-/** The URL of a route of the request's application, in memory of the request: as tc_application_reverse_url. NULL:
- * there is none, tc_error_detail() tells why. (reverse_url)
+/** The URL of a route of the request's application, or of those in which it is mounted, in memory of the request: as
+ * tc_application_reverse_url. NULL: there is none, tc_error_detail() tells why. (reverse_url)
  *
  *     return tc_redirect(req, tc_reverse_url(req, "user", "id", id, NULL), 303);
  */

@@ -60,6 +60,11 @@ int tc__application_ready(tc_application_t *app) {
         return tc__fail(TC_ENOMEM, "the application is NULL: out of memory when it was made");
     if (app->error < 0)
         return tc__fail(app->error, "%s", app->error_detail ? app->error_detail : tc_strerror(app->error));
+    for (tc_application_t *mounted = app->mounted; mounted; mounted = mounted->next_mounted) {
+        int err = tc__application_ready(mounted);
+        if (err < 0)
+            return tc__fail(err, "mounted as %s: %s", mounted->place->pattern, tc_error_detail());
+    }
     atomic_store(&app->frozen, true);
     return 0;
 }
@@ -357,6 +362,10 @@ const char *tc__router_prefix(const tc_router_t *router) {
     return router->prefix;
 }
 
+tc__host_rule_t *tc__router_host(const tc_router_t *router) {
+    return router->host;
+}
+
 int tc_application_add(tc_application_t *app, const char *pattern, const tc_request_handler_t *handler, void *arg) {
     return tc_router_add(tc__application_router(app), pattern, handler, arg);
 }
@@ -616,6 +625,7 @@ void tc_application_free(tc_application_t *app) {
     if (!app || atomic_fetch_sub(&app->refs, 1) > 1)
         return;
     free_owned(app);
+    tc__application_free_mounted(app);
     tc__static_sites_free(app->static_sites);
     tc__routes_free(app->routes, free_endpoint);
     tc__route_table_deinit(&app->names, NULL);

@@ -30,6 +30,7 @@ typedef struct tc__endpoint {
     void (*on_finish[TC__MAX_GROUPS + 1])(tc_request_t *req, int err); /* the handler's first */
     const tc_output_transform_t *transforms[TC__MAX_TRANSFORMS + 1];   /* the handler's first; NULL ends them */
     void *arg;
+    tc_application_t *mounted; /* it leads to that application; nothing else of it is used then */
     char *name;
     bool marked;    /* its answers have fields of the library's: own_headers.c */
     bool plain;     /* a buffered body and a method, and nothing else to call or to check */
@@ -59,6 +60,10 @@ struct tc_application {
     tc__holders_t buffered, spooled;        /* bytes of request bodies on the heap, and in files */
     int error;                              /* the first failure */
     char *error_detail;
+    tc_application_t *parent;  /* in which it is mounted; NULL: in none */
+    const tc__route_t *place;  /* there */
+    tc_application_t *mounted; /* those in it, owned, newest first … */
+    tc_application_t *next_mounted;
     struct tc__owned *owned;              /* newest first */
     struct tc__static_site *static_sites; /* first added first */
 };
@@ -73,6 +78,10 @@ int tc__application_keep_error(tc_application_t *app, int err);
 tc_router_t *tc__application_router(const tc_application_t *app);    /* its own; NULL for NULL */
 tc_application_t *tc__router_application(const tc_router_t *router); /* NULL for NULL */
 const char *tc__router_prefix(const tc_router_t *router);
+tc__host_rule_t *tc__router_host(const tc_router_t *router);
+
+/* mount.c */
+void tc__application_free_mounted(tc_application_t *app);
 
 /* reverse_url.c: the names of routes; NULL: it has none. TC_EALREADY, in words; TC_ENOMEM */
 int tc__application_check_name(const tc_application_t *app, const char *name, const char *pattern);

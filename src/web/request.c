@@ -41,7 +41,7 @@ static void finalize(tc_request_t *req) {
     tc__request_drop_output(req);
     tc__list_remove(&req->node);
     tc__timer_stop(req->in->loop, &req->timeout);
-    tc_application_t *app = req->app;
+    tc_application_t *app = req->root;
     tc__arena_run_cleanups(tc__request_arena(req));
     if (req->body.in_memory)
         tc__body_free(req);
@@ -167,25 +167,31 @@ static void start_timeout(tc_request_t *req) {
 }
 
 /* Percent-decoded path arguments must be UTF-8, as Tornado wants them. */
-static int decode_path_args(tc_request_t *req) {
-    size_t count = req->route ? req->route->param_count : 0;
+static int decode_captures(tc_request_t *req, const tc_bytes_t *captures, size_t count, const char ***out) {
     if (count == 0)
         return 0;
-    req->path_args = tc__arena_alloc(tc__request_arena(req), count * sizeof *req->path_args);
-    if (!req->path_args)
+    const char **args = tc__arena_alloc(tc__request_arena(req), count * sizeof *args);
+    if (!args)
         return TC_ENOMEM;
     for (size_t i = 0; i < count; i++) {
-        req->path_args[i] = NULL;
-        if (!req->captures[i].data)
+        args[i] = NULL;
+        if (!captures[i].data)
             continue;
-        tc_bytes_t text = tc__percent_decode(tc__request_arena(req), req->captures[i], false);
+        tc_bytes_t text = tc__percent_decode(tc__request_arena(req), captures[i], false);
         if (!text.data)
             return TC_ENOMEM;
         if (!tc_utf8_valid(text) || memchr(text.data, '\0', text.len))
             return tc_http_error(req, 400, "a path argument is not UTF-8 text");
-        req->path_args[i] = text.data;
+        args[i] = text.data;
     }
+    *out = args;
     return 0;
+}
+
+static int decode_path_args(tc_request_t *req) {
+    for (tc__passage_t *passage = req->passage; passage; passage = passage->outer)
+        TC_TRY(decode_captures(req, passage->captures, passage->param_count, &passage->path_args));
+    return req->captures ? decode_captures(req, req->captures, req->route->param_count, &req->path_args) : 0;
 }
 
 static int method_not_allowed(tc_request_t *req) {
@@ -496,16 +502,20 @@ static int start_request(void *self, tc__exchange_t *exchange, tc__server_reques
         return TC_ENOMEM;
     tc__zero(req, offsetof(tc_request_t, first_segments));
     req->in = in;
+    req->app = app;
+    bool plain = endpoint->plain;
+    if (!plain && endpoint->mounted && !(endpoint = tc__request_pass(req, endpoint, &match)))
+        return TC_ENOMEM;
     if (keep_match(req, &match) < 0)
         return TC_ENOMEM;
     if (endpoint->handler.data_size > 0 && !(req->data = tc__arena_calloc(&in->arena, endpoint->handler.data_size)))
         return TC_ENOMEM;
     req->exchange = exchange;
-    req->app = tc__application_ref(app);
+    req->root = tc__application_ref(app);
     req->endpoint = endpoint;
-    if (endpoint->plain && !req->captures)
+    if (plain && !req->captures)
         req->method = tc__endpoint_method(endpoint, in->method_id);
-    req->start_ns = tc__application_logs_access(app) ? uv_hrtime() : 0;
+    req->start_ns = tc__application_logs_access(req->app) ? uv_hrtime() : 0;
     req->status = 200;
     tc__list_init(&req->node);
     tc__list_init(&req->thens);

@@ -69,7 +69,9 @@ const char *tc_remote_ip(const tc_request_t *req) {
 }
 
 const char *tc_route(const tc_request_t *req) {
-    return req && req->route ? req->route->pattern : NULL;
+    if (!req || !req->route)
+        return NULL;
+    return req->passage ? tc__request_whole_route(mut(req)) : req->route->pattern;
 }
 
 const char *tc_header(const tc_request_t *req, const char *name) {
@@ -106,23 +108,26 @@ size_t tc_trailers(const tc_request_t *req, const tc_header_field_t **out) {
 
 /* ---- Path arguments ---- */
 
-static int find_param(const tc_request_t *req, const char *name) {
-    size_t count = req && name && req->path_args ? req->route->param_count : 0;
+static const char *find_arg(const tc__route_t *route, const char **args, size_t count, const char *name) {
     for (size_t i = 0; i < count; i++)
-        if (strcmp(req->route->params[i].name, name) == 0)
-            return (int)i;
-    return -1;
+        if (strcmp(route->params[i].name, name) == 0)
+            return args[i];
+    return NULL;
 }
 
 const char *tc_path_arg(const tc_request_t *req, const char *name) {
-    int i = find_param(req, name);
-    return i < 0 ? NULL : req->path_args[i];
+    if (!req || !name)
+        return NULL;
+    const char *arg = req->path_args ? find_arg(req->route, req->path_args, req->route->param_count, name) : NULL;
+    for (const tc__passage_t *passage = req->passage; !arg && passage; passage = passage->outer)
+        arg = passage->path_args ? find_arg(passage->route, passage->path_args, passage->param_count, name) : NULL;
+    return arg;
 }
 
 int64_t tc_path_int(const tc_request_t *req, const char *name) {
-    int i = find_param(req, name);
+    const char *arg = tc_path_arg(req, name);
     int64_t value;
-    return i >= 0 && req->path_args[i] && tc__parse_int64(tc_str(req->path_args[i]), &value) == 0 ? value : 0;
+    return arg && tc__parse_int64(tc_str(arg), &value) == 0 ? value : 0;
 }
 
 /* ---- Arguments ---- */

@@ -23,6 +23,7 @@
  *     access_log.c      what the log has of it
  *     sse.c             streams of events
  *     redirect_to_https.c  from http to https
+ *     mount.c           its way to an application that is mounted in another
  *     slash.c           with a slash at the end of the path, or without
  *     own_headers.c     fields of all answers: request ids, CORS …
  *     request_json.c    JSON in and out
@@ -64,14 +65,27 @@ typedef struct tc__call {
     bool began; /* request_coroutine.c's */
 } tc__call_t;
 
+/* From an application to one that is mounted in it. */
+typedef struct tc__passage {
+    struct tc__passage *outer;
+    const tc__route_t *route; /* of the outer application */
+    tc_bytes_t prefix;        /* of the path: what the mounted application has no part in */
+    const char *route_text;   /* of tc_route, once it was asked for; of the innermost */
+    const char **path_args;   /* of the prefix, decoded */
+    size_t param_count;
+    tc_bytes_t captures[]; /* undecoded */
+} tc__passage_t;
+
 struct tc_request {
     tc__server_request_t *in; /* the arena is in it, and this struct in the arena */
     tc__exchange_t *exchange; /* NULL: it is over */
-    tc_application_t *app;    /* counted */
+    tc_application_t *app;
+    tc_application_t *root; /* counted: the server's, in which `app` is mounted, or the same */
     const tc__endpoint_t *endpoint;
     const tc__route_t *route; /* NULL: none matched */
     tc_bytes_t *captures;     /* undecoded, parallel to route->params */
     const char **path_args;   /* decoded, likewise */
+    tc__passage_t *passage;   /* the innermost; NULL: `app` is the server's */
     tc_request_fn method;     /* all there is to call, for a plain endpoint; else NULL */
     void *data;
     uint64_t start_ns;     /* 0: no access line is wanted */
@@ -170,6 +184,12 @@ void tc__request_explain(tc_request_t *req, int err, const char *words);
 int tc__request_keep_error(tc_request_t *req, int err);
 /* The answer will never be complete: cut it. */
 void tc__request_abort(tc_request_t *req);
+
+/* ---- mount.c ---- */
+/* To the application that the endpoint leads to, and on; *match is that of the last. NULL: out of memory. */
+const tc__endpoint_t *tc__request_pass(tc_request_t *req, const tc__endpoint_t *endpoint, tc__match_t *match);
+/* The patterns on the way, and the route's. */
+const char *tc__request_whole_route(tc_request_t *req);
 
 /* ---- access_log.c ---- */
 void tc__request_log_access(const tc_request_t *req); /* if its start is known: somebody wants it */

@@ -82,7 +82,11 @@ static int check_all_used(const pairs_t *pairs, const char *name, const tc__rout
 /* ---- Writing ---- */
 
 static int take_values(const tc__route_t *route, pairs_t *pairs, const char *name, const char **values) {
-    for (size_t i = 0; i < route->param_count; i++) {
+    const tc__endpoint_t *endpoint = route->endpoint;
+    size_t count = route->param_count;
+    if (endpoint->mounted) /* what follows writes itself */
+        values[--count] = "";
+    for (size_t i = 0; i < count; i++) {
         values[i] = take_value(pairs, route->params[i].name);
         if (!values[i])
             return tc__misuse(TC_EINVAL, "the URL of \"%s\": %s wants a value for \"%s\"", name, route->pattern,
@@ -91,32 +95,52 @@ static int take_values(const tc__route_t *route, pairs_t *pairs, const char *nam
     return 0;
 }
 
-/* How long it may become, of values that are all of this length. */
-static size_t room_for(const tc__route_t *route, const pairs_t *pairs) {
-    size_t room = strlen(route->pattern) + 1, longest = 0;
+/* How long it may become, with every value as long as the longest. */
+static size_t room_for(const tc_application_t *app, const tc__route_t *route, const pairs_t *pairs) {
+    size_t room = 1, longest = 0;
     for (size_t i = 0; i < pairs->count; i++)
         if (strlen(pairs->values[i]) > longest)
             longest = strlen(pairs->values[i]);
-    return room + route->param_count * 3 * longest;
+    for (; route; route = app->place, app = app->parent)
+        room += strlen(route->pattern) + route->param_count * 3 * longest;
+    return room;
 }
 
-static int write_url(const tc__route_t *route, pairs_t *pairs, const char *name, char *out) {
+static int write_url(const tc_application_t *app, const tc__route_t *route, pairs_t *pairs, const char *name,
+                     char *out) {
     const char *values[TC__MAX_CAPTURES];
+    int len = 0;
+    if (app->parent) { /* "/prefix/", with the slash that begins what follows */
+        len = write_url(app->parent, app->place, pairs, name, out) - 1;
+        if (len < 0)
+            return len + 1;
+    }
     TC_TRY(take_values(route, pairs, name, values));
-    return tc__route_reverse(route, values, out);
+    int own_len = tc__route_reverse(route, values, out + len);
+    return own_len < 0 ? own_len : len + own_len;
+}
+
+/* In the application, or in those around it. */
+static const tc__route_t *look_for(const tc_application_t **app, const char *name) {
+    const tc__route_t *route = route_named(*app, name);
+    while (!route && (*app)->parent) {
+        *app = (*app)->parent;
+        route = route_named(*app, name);
+    }
+    return route;
 }
 
 /* In memory of the heap. */
 static int reverse(const tc_application_t *app, char **out, const char *name, va_list args) {
     pairs_t pairs;
-    const tc__route_t *route = route_named(app, name);
+    const tc__route_t *route = look_for(&app, name);
     if (!route)
         return tc__misuse(TC_ENOENT, "no route is named \"%s\"", name);
     TC_TRY(read_pairs(&pairs, name, args));
-    char *url = tc__malloc(room_for(route, &pairs));
+    char *url = tc__malloc(room_for(app, route, &pairs));
     if (!url)
         return tc__fail(TC_ENOMEM, "the URL of \"%s\": out of memory", name);
-    int len = write_url(route, &pairs, name, url);
+    int len = write_url(app, route, &pairs, name, url);
     int err = len < 0 ? len : check_all_used(&pairs, name, route);
     if (err < 0) {
         tc__free(url);

@@ -111,6 +111,9 @@ static tc__static_site_t *site_of(const tc_application_t *app, const char *path,
 
 const char *tc_static_url(tc_request_t *req, const char *path) {
     const char *name, *version = NULL;
+    const tc_bytes_t prefix = req && req->passage ? req->passage->prefix : tc_bytes("", 0);
+    if (path && path[0] == '/' && prefix.len > 0 && strncmp(path, prefix.data, prefix.len) == 0)
+        path += prefix.len;
     tc__static_site_t *site = req && path ? site_of(req->app, path, &name) : NULL;
     if (!site)
         return NULL;
@@ -127,8 +130,8 @@ const char *tc_static_url(tc_request_t *req, const char *path) {
     char *escaped = tc_alloc(req, len);
     if (escaped)
         tc_url_escape_path(escaped, len, tc_str(name));
-    const char *url = escaped ? tc_sprintf(req, "%s%s%s%s", site->prefix, escaped, version ? "?v=" : "",
-                                           version ? version : "")
+    const char *url = escaped ? tc_sprintf(req, TC_FMT "%s%s%s%s", TC_ARG(prefix), site->prefix, escaped,
+                                           version ? "?v=" : "", version ? version : "")
                               : NULL;
     tc__static_file_unref(file);
     return url;
