@@ -834,7 +834,17 @@ static int use_tls(tc_httpserver_options_t *options) {
     certificate_free(&certificate);
     wire_use_tls(strcmp(version, "1.2") == 0 ? TLS1_2_VERSION : TLS1_3_VERSION);
     options->tls = wire.tls;
+    options->handshake_timeout_ms = TC_FOREVER;
     return err;
+}
+
+/* A test on a machine that is slow is no slow client. */
+static void have_patience(tc_httpserver_options_t *options) {
+    uint64_t *times[] = { &options->idle_timeout_ms, &options->header_timeout_ms, &options->body_timeout_ms,
+                          &options->write_timeout_ms };
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++)
+        if (*times[i] == 0)
+            *times[i] = TC_FOREVER;
 }
 
 int wire_run(const char *name, const wire_case_t *cases, size_t count, const tc_httpserver_options_t *options) {
@@ -854,6 +864,7 @@ int wire_run(const char *name, const wire_case_t *cases, size_t count, const tc_
     tc_set_log_callback(on_log, NULL);
     app = wire_application();
     tc_httpserver_options_t server = options ? *options : (tc_httpserver_options_t){ 0 };
+    have_patience(&server);
     if (use_tls(&server) < 0 || tc_ioloop_new(&wire.loop) < 0 ||
         tc_httpserver_new(&wire.server, wire.loop, app, &server) < 0 ||
         tc_httpserver_listen(wire.server, "127.0.0.1", 0) < 0) {
