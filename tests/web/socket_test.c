@@ -87,20 +87,27 @@ static int downloads(tc_request_t *req) {
     return more(req, NULL, NULL);
 }
 
+static atomic_bool has_ended;
+
 static void on_end(tc_request_t *req, int err) {
     (void)req;
+    atomic_store(&has_ended, true);
     note("finish(%s)", err == TC_ECLOSED ? "closed" : err ? tc_strerror(err) : "0");
 }
 
 static size_t received;
+
+static void wait_for(const atomic_bool *flag) {
+    while (!atomic_load(flag))
+        usleep(1000);
+}
 
 static void *read_slowly(void *arg) {
     (void)arg;
     static char buffer[65536];
     int fd = connect_to_server(4096);
     ssize_t n = ask_for(fd, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n") < 0 ? -1 : 0;
-    for (int i = 0; i < 1000 && !atomic_load(&is_full); i++)
-        usleep(10000);
+    wait_for(&is_full);
     while (n >= 0 && (n = recv(fd, buffer, sizeof(buffer), 0)) > 0)
         received += (size_t)n;
     close(fd);
@@ -126,11 +133,11 @@ static void *resets(void *arg) {
     int fd = connect_to_server(4096);
     if (ask_for(fd, "GET / HTTP/1.1\r\nHost: x\r\n\r\n") == 0 && recv(fd, buffer, sizeof(buffer), 0) > 0)
         received++;
-    usleep(20000);
+    wait_for(&is_full);
     struct linger none = { 1, 0 };
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
     close(fd);
-    usleep(50000);
+    wait_for(&has_ended);
     tc_ioloop_add_callback(loop, stop_loop, loop);
     return NULL;
 }
@@ -140,6 +147,8 @@ static void a_reset_ends_a_download_and_raises_no_signal(void **state) {
     route("/", HANDLER(.get = downloads, .data_size = sizeof(int), .on_finish = on_end));
     listen_with(&(tc_httpserver_options_t){ .output_mark = 100000 });
     received = 0;
+    atomic_store(&is_full, false);
+    atomic_store(&has_ended, false);
     run_with(resets, NULL);
     assert_int_equal(received, 1);
     assert_string_equal(noted(), "finish(closed)");
