@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import re
+import select
 import shutil
 import signal
 import socket
@@ -129,6 +130,42 @@ def curl(path, *options, port=PORT, host="localhost"):
     done = subprocess.run(command, capture_output=True, check=False)
     assert done.returncode == 0, f"{' '.join(command)}: {done.stderr.decode()}"
     return Answer(done.stdout.decode())
+
+
+class Waiter:
+    """A client whose answer is still to come."""
+
+    def __init__(self, path):
+        self.sock = socket.create_connection(("127.0.0.1", PORT), timeout=60)
+        self.sock.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+
+    def is_answered(self):
+        return bool(select.select([self.sock], [], [], 0)[0])
+
+    def answer(self):
+        with self.sock, self.sock.makefile("rb") as stream:
+            return Answer(stream.read().decode())
+
+    def leave(self):
+        self.sock.close()
+
+
+def let_wait(*paths):
+    """Clients of these paths, whom the server has heard: somebody who came after them is answered."""
+    waiters = [Waiter(path) for path in paths]
+    curl("/nowhere")
+    return waiters
+
+
+def sooner_than(seconds, ask):
+    """What `ask` returns when it takes less than that: it never would if what it asks for came one after the other. A machine that has
+    much else to do is asked again."""
+    for _ in range(5):
+        begin = time.monotonic()
+        answer = ask()
+        if time.monotonic() - begin < seconds:
+            return answer
+    raise AssertionError(f"one after the other: it never took less than {seconds} s")
 
 
 def equal(found, wanted):
