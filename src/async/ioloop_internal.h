@@ -4,6 +4,8 @@
 #ifndef TC_ASYNC_IOLOOP_INTERNAL_H
 #define TC_ASYNC_IOLOOP_INTERNAL_H
 
+#include <time.h>
+
 #include <uv.h>
 
 #include <tornadoc/interop.h>
@@ -41,6 +43,11 @@ struct tc_ioloop {
 
 static inline uint64_t tc__ioloop_now(const tc_ioloop_t *loop) {
     return loop->is_virtual ? loop->virtual_now : uv_now(loop->uv);
+}
+
+/* Seconds since 1970. A test's clock moves it along. */
+static inline int64_t tc__ioloop_unix_time(const tc_ioloop_t *loop) {
+    return (int64_t)time(NULL) + (loop->is_virtual ? (int64_t)(loop->virtual_now / 1000) : 0);
 }
 
 /* Has this turn of the loop, since it waited for events, taken so long already that those who still have their share of

@@ -336,6 +336,10 @@ void tc__http1_continue(tc__http1connection_t *connection) {
 
 /* ---- TLS ---- */
 
+void tc__http1connection_set_https(tc__http1connection_t *connection) {
+    connection->is_tls = true;
+}
+
 /* For whoever says http where it is https. */
 #define PLAIN_PAGE "This server speaks HTTPS here: the URL begins with https://\n"
 static const char plain_answer[] = "HTTP/1.1 400 Bad Request\r\n"

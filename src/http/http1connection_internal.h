@@ -40,6 +40,9 @@ int tc__http1connection_new(tc__http1connection_t **out, tc_iostream_t *stream, 
 /* New params, perhaps where old ones were: what the loop keeps ready for those is made anew. */
 void tc__http1_forget_params(tc_ioloop_t *loop);
 
+/* Before it starts: its requests are of https, though this stream speaks no TLS, for somebody in front of it does. */
+void tc__http1connection_set_https(tc__http1connection_t *connection);
+
 /* Read the first bytes now. The connection may be gone after this. */
 void tc__http1connection_start(tc__http1connection_t *connection);
 

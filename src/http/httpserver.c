@@ -107,9 +107,11 @@ static void on_connection_close(tc__list_t *node, void *user_data) {
     unref(server);
 }
 
-static int add_connection(tc_httpserver_t *server, tc_iostream_t *stream, const tc__address_t *peer) {
+static int add_connection(tc_httpserver_t *server, tc_iostream_t *stream, const tc__address_t *peer, bool is_https) {
     tc__http1connection_t *connection;
     TC_TRY(tc__http1connection_new(&connection, stream, &server->params, peer, &server->connections));
+    if (is_https)
+        tc__http1connection_set_https(connection);
     server->connection_count++;
     server->refs++;
     if (server->tcpserver && is_full(server) && !server->accept_paused) {
@@ -121,11 +123,15 @@ static int add_connection(tc_httpserver_t *server, tc_iostream_t *stream, const 
 }
 
 static void on_accept(tc_iostream_t *stream, const tc__address_t *peer, void *user_data) {
-    add_connection(user_data, stream, peer); /* on failure the client sees its connection closed */
+    add_connection(user_data, stream, peer, false); /* on failure the client sees its connection closed */
 }
 
 int tc__httpserver_add_stream(tc_httpserver_t *server, tc_iostream_t *stream, const tc__address_t *peer) {
-    return add_connection(server, stream, peer);
+    return add_connection(server, stream, peer, false);
+}
+
+int tc__httpserver_add_https_stream(tc_httpserver_t *server, tc_iostream_t *stream, const tc__address_t *peer) {
+    return add_connection(server, stream, peer, true);
 }
 
 /* Call fn for each; it may end that connection or any other. */

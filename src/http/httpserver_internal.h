@@ -13,4 +13,7 @@ int tc__httpserver_new(tc_httpserver_t **out, tc_ioloop_t *loop, const tc_httpse
 /* Serve a stream that did not come from a listening socket: the test client's. Taken, also on failure. */
 int tc__httpserver_add_stream(tc_httpserver_t *server, tc_iostream_t *stream, const tc__address_t *peer);
 
+/* The same for one whose TLS was ended before it came here: its requests are of https. */
+int tc__httpserver_add_https_stream(tc_httpserver_t *server, tc_iostream_t *stream, const tc__address_t *peer);
+
 #endif

@@ -152,6 +152,8 @@ int tc__iostream_fd(const tc_iostream_t *stream); /* -1: none */
 /* ---- The memory transport, for tests ---- */
 /* How many bytes may stand unread at the peer before sendv says EAGAIN; default 64 KiB; 0: nothing passes. */
 void tc__memory_set_window(tc_iostream_t *stream, size_t bytes);
+/* The same, said by the end that receives. */
+void tc__memory_set_receive_window(tc_iostream_t *stream, size_t bytes);
 /* The next sendv or recv of this stream fails so (ECONNRESET, EPIPE …). */
 void tc__memory_fail_send(tc_iostream_t *stream, int err);
 void tc__memory_fail_recv(tc_iostream_t *stream, int err);

@@ -202,12 +202,17 @@ static inline bool is_in_memory(const tc_iostream_t *stream) {
     return transport->watch == memory_watch; /* a test may have put its own in front of others */
 }
 
+void tc__memory_set_receive_window(tc_iostream_t *stream, size_t bytes) {
+    assert(is_in_memory(stream));
+    stream->t.memory.window = bytes;
+    if (stream->t.memory.peer)
+        consider(stream->t.memory.peer);
+}
+
 void tc__memory_set_window(tc_iostream_t *stream, size_t bytes) {
     assert(is_in_memory(stream));
-    if (!stream->t.memory.peer)
-        return;
-    stream->t.memory.peer->t.memory.window = bytes; /* it is the peer that keeps them */
-    consider(stream);
+    if (stream->t.memory.peer)
+        tc__memory_set_receive_window(stream->t.memory.peer, bytes); /* it is the peer that keeps them */
 }
 
 void tc__memory_fail_send(tc_iostream_t *stream, int err) {

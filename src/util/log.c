@@ -61,6 +61,12 @@ void tc__log_set_request_sink(void (*choose)(const tc_request_t *req, tc__log_si
     atomic_store_explicit(&choose_sink, choose, memory_order_release);
 }
 
+static _Atomic(tc__log_tap_fn) log_tap;
+
+void tc__log_set_tap(tc__log_tap_fn tap) {
+    atomic_store_explicit(&log_tap, tap, memory_order_release);
+}
+
 static bool is_message_level(tc_log_level_t level) {
     return level >= TC_LOG_DEBUG && level <= TC_LOG_ERROR;
 }
@@ -76,7 +82,7 @@ static bool find_sink(tc_log_level_t level, const tc_request_t *req, tc__log_sin
     out->prefix = NULL;
     if (choose)
         choose(req, out);
-    return level >= out->level && out->cb;
+    return level >= out->level && (out->cb || atomic_load_explicit(&log_tap, memory_order_relaxed));
 }
 
 static void emit(const tc_log_record_t *record, const tc__log_sink_t *to) {
@@ -84,7 +90,9 @@ static void emit(const tc_log_record_t *record, const tc__log_sink_t *to) {
         return;
     int saved_errno = errno;
     in_callback = true;
-    to->cb(record, to->user_data);
+    tc__log_tap_fn tap = atomic_load_explicit(&log_tap, memory_order_acquire);
+    if (!(tap && tap(record)) && to->cb)
+        to->cb(record, to->user_data);
     in_callback = false;
     errno = saved_errno;
 }
@@ -233,7 +241,8 @@ void tc__log_limited(tc__log_limit_t *limit, const char *logger, tc_log_level_t 
     tc__log_sink_t to;
     if (!find_sink(level, req, &to))
         return;
-    if (!tc__log_limit_take(limit, uv_hrtime() / 1000000000, &record.suppressed))
+    if (!atomic_load_explicit(&log_tap, memory_order_relaxed) &&
+        !tc__log_limit_take(limit, uv_hrtime() / 1000000000, &record.suppressed))
         return;
     va_list args;
     va_start(args, fmt);

@@ -41,6 +41,11 @@ bool tc__log_limit_take(tc__log_limit_t *limit, uint64_t second, uint64_t *suppr
 /* Write `text` with control bytes, backslashes and invalid UTF-8 as \xNN; as the functions of escape.h count. */
 size_t tc__log_escape(char *out, size_t size, tc_bytes_t text);
 
+/* Who sees each message before anybody else does: the test client. True: it goes no further. Called from any thread,
+ * while nothing can be logged by this one; NULL: nobody. While there is one, nothing is limited by its rate. */
+typedef bool (*tc__log_tap_fn)(const tc_log_record_t *record);
+void tc__log_set_tap(tc__log_tap_fn tap);
+
 /* Where messages go, and from which level on. */
 typedef struct {
     tc_log_level_t level;

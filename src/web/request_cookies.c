@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 
 #include "util/bytes_internal.h"
 #include "util/date_internal.h"
@@ -27,8 +26,7 @@ enum {
 };
 
 int64_t tc__request_now(const tc_request_t *req) {
-    const tc_ioloop_t *loop = req->in->loop;
-    return (int64_t)time(NULL) + (loop->is_virtual ? (int64_t)(loop->virtual_now / 1000) : 0);
+    return tc__ioloop_unix_time(req->in->loop);
 }
 
 /* ---- What is allowed ---- */

@@ -265,10 +265,20 @@ static void the_request_line_is_at_hand(void **state) {
     assert_ask("/a%20b?c=%20d?e", "200 GET|/a%20b|c=%20d?e|/a%20b?c=%20d?e|HTTP/1.1|localhost|http|127.0.0.1");
     assert_ask("/?", "200 GET|/||/?|HTTP/1.1|localhost|http|127.0.0.1");
     assert_ask("/", "200 GET|/||/|HTTP/1.1|localhost|http|127.0.0.1");
-    assert_ask("http://other:81/x?y", "200 GET|/x|y|http://other:81/x?y|HTTP/1.1|other:81|http|127.0.0.1");
-    assert_ask("http://other", "200 GET|/||http://other|HTTP/1.1|other|http|127.0.0.1");
     assert_string_equal(ask_with("/", FETCH(.method = "DELETE", .headers = HEADERS("Host", "h:1"))),
                         "200 DELETE|/||/|HTTP/1.1|h:1|http|127.0.0.1");
+}
+
+static void the_absolute_form_says_the_host(void **state) {
+    (void)state;
+    raw_t raw;
+    look_with(says_line);
+    raw_open(&raw, NULL);
+    raw_send(&raw, "GET http://other:81/?y HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_non_null(strstr(raw_text(&raw), "\r\n\r\nGET|/|y|http://other:81/?y|HTTP/1.1|other:81|http|127.0.0.1"));
+    raw_send(&raw, "GET http://other HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_non_null(strstr(raw_text(&raw), "\r\n\r\nGET|/||http://other|HTTP/1.1|other|http|127.0.0.1"));
+    raw_close(&raw);
 }
 
 static void a_1_0_client_needs_no_host(void **state) {
@@ -777,6 +787,7 @@ int main(void) {
         WEB_TEST(headers_are_joined_and_listed_as_received),
         WEB_TEST(trailers_are_there_once_the_body_is),
         WEB_TEST(the_request_line_is_at_hand),
+        WEB_TEST(the_absolute_form_says_the_host),
         WEB_TEST(a_1_0_client_needs_no_host),
         WEB_TEST(what_the_path_captures_is_decoded),
         WEB_TEST(a_path_that_is_no_text_is_a_400),

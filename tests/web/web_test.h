@@ -113,15 +113,19 @@ static inline void route(const char *pattern, const tc_request_handler_t *handle
 }
 
 /* The application is the client's from now on. */
-static inline tc_test_client_t *serve(void) {
+static inline tc_test_client_t *serve_as(const tc_test_client_options_t *options) {
     if (!client) {
-        client = tc_test_client_new(app);
+        client = tc_test_client_new_with(app, options);
         app = NULL;
         if (!client)
             print_error("no test client: %s\n", tc_error_detail());
         assert_non_null(client);
     }
     return client;
+}
+
+static inline tc_test_client_t *serve(void) {
+    return serve_as(NULL);
 }
 
 static inline const char *answer_text(const tc_http_response_t *response) {
