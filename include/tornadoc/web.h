@@ -193,7 +193,10 @@ typedef struct {
 
 typedef struct {
     const tc_request_handler_t *base; /**< what Tornado programs put into BaseHandler: inherited by every route */
-    bool debug; /**< error pages tell the failure, and access lines are logged: log_level is INFO at most */
+    /** For development, not for where strangers may ask: error pages show the cause, the route and the request, as HTML
+     *  to browsers and as plain text to others; what has the name of a secret is hidden. And access lines are logged:
+     *  log_level is INFO at most. (debug, serve_traceback) */
+    bool debug;
     tc_log_level_t log_level; /**< of what is logged about its requests; default the process's, see tc_set_log_level */
     tc_log_cb log;            /**< where that goes; default the process's callback. Kept like log_data for as long as
                                    the application lives */
@@ -615,11 +618,11 @@ TC_EXTERN int tc_redirect(tc_request_t *req, const char *url, int status);
  *     static int to_https(tc_request_t *req) { return tc_redirect_to_https(req, 0); }
  */
 TC_EXTERN int tc_redirect_to_https(tc_request_t *req, int port);
-/** `return tc_http_error(req, 404, "no such user");` returns `status`; the message (or NULL) is shown and logged.
- *  Without the `return` it changes nothing: the handler goes on. */
+/** `return tc_http_error(req, 404, "no such user");` returns `status`; the message (or NULL) is shown and logged: it is
+ *  for the client to read. Without the `return` it changes nothing: the handler goes on. */
 TC_EXTERN int tc_http_error(tc_request_t *req, int status, const char *message) TC_MUST_CHECK;
 TC_EXTERN int tc_http_errorf(tc_request_t *req, int status, const char *fmt, ...) TC_PRINTF(3, 4) TC_MUST_CHECK;
-/** For write_error: the message, or NULL. */
+/** For write_error: the message, or NULL. Of a failure, a negative outcome, only with debug. */
 TC_EXTERN const char *tc_error_message(const tc_request_t *req);
 /** Drop what was written and answer with the page of an error now; finishes. Once headers went out it aborts. */
 TC_EXTERN int tc_send_error(tc_request_t *req, int status);

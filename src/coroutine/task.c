@@ -131,6 +131,7 @@ static void drop(tc__task_t *task) {
 
 /* On the loop's stack. The task is gone after this if it has ended. */
 static void go_on(tc__task_t *task) {
+    tc__forget_failure();
     if (!tc__coroutine_resume(&task->coroutine) || task->inside_run)
         return;
     if (task->on_end)
@@ -345,7 +346,9 @@ static void on_end(void *user_data, int status) {
         tc_future_set_result(&done->future, task->result, task->free_result);
         task->result = NULL;
     } else {
-        tc_future_set_error(&done->future, status, NULL); /* which complains of what is no error code */
+        const char *words = tc__failure_words(status);
+        /* which complains of what is no error code */
+        tc_future_set_error(&done->future, status, *words ? words : NULL);
     }
     tc_future_unref(&done->future);
 }

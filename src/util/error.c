@@ -11,6 +11,7 @@
 #include "util/log_internal.h"
 
 static _Thread_local char detail[512];
+static _Thread_local int failed_with; /* 0: nothing since tc__forget_failure */
 
 /* Codes that we have in common with libuv, but that mean more here than what its texts say. */
 static const char *wider_meaning(int err) {
@@ -75,6 +76,7 @@ int tc__fail(int err, const char *fmt, ...) {
     va_start(args, fmt);
     set_detail(fmt, args);
     va_end(args);
+    failed_with = err;
     return err;
 }
 
@@ -83,8 +85,17 @@ int tc__misuse(int err, const char *fmt, ...) {
     va_start(args, fmt);
     set_detail(fmt, args);
     va_end(args);
+    failed_with = err;
     tc__log(TC__LOG_GENERAL, TC_LOG_ERROR, NULL, "%s", detail);
     return err;
+}
+
+void tc__forget_failure(void) {
+    failed_with = 0;
+}
+
+const char *tc__failure_words(int err) {
+    return err != 0 && err == failed_with ? detail : "";
 }
 
 bool tc__all_zero(const void *data, size_t size) {

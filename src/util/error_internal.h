@@ -10,6 +10,11 @@ int tc__fail(int err, const char *fmt, ...) TC_PRINTF(2, 3);
 /* The same, and log it to tornado.general as an error: for arguments that only a bug in the program can make wrong. */
 int tc__misuse(int err, const char *fmt, ...) TC_PRINTF(2, 3);
 
+/* Called before what a program does, so that what it returns is explained by the words of its own failures alone. */
+void tc__forget_failure(void);
+/* The words of this thread's last failure since then, if that was `err`; else "". */
+const char *tc__failure_words(int err);
+
 /* Are the `reserved` words of an options struct zero? */
 bool tc__all_zero(const void *data, size_t size);
 

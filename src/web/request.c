@@ -90,9 +90,8 @@ void tc__request_explain(tc_request_t *req, int err, const char *words) {
 int tc__request_keep_error(tc_request_t *req, int err) {
     if (!req || err >= 0 || req->kept_error != 0)
         return err;
+    tc__request_explain(req, err, tc__failure_words(err));
     req->kept_error = err;
-    if (err == TC_EINVAL) /* the words say of which argument */
-        req->kept_detail = tc_strdup(req, tc_error_detail());
     return err;
 }
 
@@ -329,6 +328,7 @@ void tc__request_outcome(tc_request_t *req, int outcome) {
 
 void tc__request_continue(tc_request_t *req) {
     tc__request_enter(req);
+    tc__forget_failure();
     if (req->exchange && !req->finished)
         proceed(req, 0);
     tc__request_leave(req);
@@ -357,6 +357,7 @@ static int on_headers_received(void *self, tc__server_request_t *in) {
         return 0;
     }
     tc__request_enter(req);
+    tc__forget_failure();
     req->in_headers_received = true;
     proceed(req, 0);
     req->in_headers_received = false;
@@ -368,6 +369,7 @@ static int on_headers_received(void *self, tc__server_request_t *in) {
 static int on_data_received(void *self, tc_bytes_t chunk) {
     tc_request_t *req = self;
     tc__request_enter(req);
+    tc__forget_failure();
     req->in_headers_received = true;
     int outcome = tc__body_receive(req, chunk);
     if (outcome != 0 || req->kept_error != 0 || tc__body_pending(&req->body))
@@ -383,6 +385,7 @@ static int on_data_received(void *self, tc_bytes_t chunk) {
 static void on_input_finish(void *self) {
     tc_request_t *req = self;
     tc__request_enter(req);
+    tc__forget_failure();
     req->input_complete = true;
     tc__body_arrived(&req->body);
     if (req->method && !req->finished) {

@@ -18,6 +18,19 @@ static bool is_status(int status) {
     return status >= 400 && status <= 599;
 }
 
+enum { FAILURE_SIZE = 640 };
+
+/* A negative outcome as text: what the code means, and what the one who failed had to say. */
+static const char *failure_text(const tc_request_t *req, int err, char out[FAILURE_SIZE]) {
+    bool kept = err == req->kept_error && req->kept_detail;
+    const char *meaning = tc_strerror(err), *words = kept ? req->kept_detail : tc__failure_words(err);
+    bool known = strcmp(meaning, "unknown error") != 0;
+    size_t len = (size_t)snprintf(out, FAILURE_SIZE, known ? "%s" : "%s %d", meaning, err);
+    if (*words != '\0' && strcmp(words, meaning) != 0)
+        snprintf(out + len, FAILURE_SIZE - len, ": %s", words);
+    return out;
+}
+
 /* ---- The page ---- */
 
 static int write_default_page(tc_request_t *req, int status) {
@@ -37,6 +50,11 @@ static void keep_challenges(tc_request_t *req, const tc__headers_t *old) {
                            tc_bytes(field->value, field->value_len));
 }
 
+static void forget_kept_error(tc_request_t *req) {
+    req->kept_error = 0;
+    req->kept_detail = NULL;
+}
+
 static void reset_answer(tc_request_t *req, int status) {
     const tc__header_t *allow = tc__headers_first(&req->headers, TC__HEADER_ALLOW);
     tc__header_t kept = allow ? *allow : (tc__header_t){ 0 };
@@ -45,13 +63,14 @@ static void reset_answer(tc_request_t *req, int status) {
     tc__headers_init(&req->headers);
     if (req->trailers)
         tc__headers_init(req->trailers);
-    req->kept_error = 0;
+    forget_kept_error(req);
     req->status = status;
     tc__request_default_headers(req);
     if (req->kept_error != 0) { /* the page goes out without them, rather than not at all */
+        char text[FAILURE_SIZE];
         tc__log(TC__LOG_APPLICATION, TC_LOG_ERROR, req, "%s %s: set_default_headers failed: %s", req->in->method,
-                req->in->uri, tc_strerror(req->kept_error));
-        req->kept_error = 0;
+                req->in->uri, failure_text(req, req->kept_error, text));
+        forget_kept_error(req);
     }
     if (tc__headers_has(&old, TC__HEADER_SET_COOKIE))
         tc__request_keep_cookies(req, &old);
@@ -76,11 +95,20 @@ static bool write_own_page(tc_request_t *req, int status) {
         err = req->kept_error;
     if (err == 0 || req->finished)
         return true;
+    char text[FAILURE_SIZE];
     tc__log(TC__LOG_APPLICATION, TC_LOG_ERROR, req, "%s %s: write_error failed: %s%s", req->in->method, req->in->uri,
-            err < 0 ? tc_strerror(err) : "it returned an outcome that is neither 0 nor negative",
+            err < 0 ? failure_text(req, err, text) : "it returned an outcome that is neither 0 nor negative",
             req->headers_sent ? "; headers were sent, so the connection is cut" : "");
     if (!req->headers_sent)
         reset_answer(req, status);
+    return false;
+}
+
+/* false: there is no memory for it. */
+static bool write_debug_page(tc_request_t *req, int status) {
+    if (tc__request_debug_page(req, status) == 0)
+        return true;
+    reset_answer(req, status);
     return false;
 }
 
@@ -94,6 +122,8 @@ void tc__request_send_error(tc_request_t *req, int status) {
         req->error_message = NULL; /* it was meant for another page */
     reset_answer(req, status);
     bool written = write_own_page(req, status);
+    if (!written && !req->headers_sent && req->app->debug)
+        written = write_debug_page(req, status);
     if (!written && !req->headers_sent)
         written = write_default_page(req, status) == 0;
     req->reason = NULL;
@@ -129,28 +159,24 @@ int tc_send_error(tc_request_t *req, int status) {
 
 /* ---- Outcomes ---- */
 
-static void log_failure(const tc_request_t *req, int outcome) {
-    bool detailed = outcome == req->kept_error && req->kept_detail;
+/* An outcome that is no page and no success. */
+static const char *bad_outcome_text(const tc_request_t *req, int outcome, char out[FAILURE_SIZE]) {
+    char text[FAILURE_SIZE];
     if (outcome == TC_DETACH)
-        tc__log(TC__LOG_APPLICATION, TC_LOG_ERROR, req,
-                "%s %s: the handler returned TC_DETACH, but holds no token and waits for no future; answered by 500",
-                req->in->method, req->in->uri);
-    else if (outcome > 0)
-        tc__log(TC__LOG_APPLICATION, TC_LOG_ERROR, req,
-                "%s %s: the handler returned %d, which is no outcome (0, TC_DETACH, 400 to 599, or negative)",
-                req->in->method, req->in->uri, outcome);
+        return "the handler returned TC_DETACH, but holds no token and waits for no future";
+    if (outcome > 0)
+        snprintf(out, FAILURE_SIZE,
+                 "the handler returned %d, which is no outcome (0, TC_DETACH, 400 to 599, or negative)", outcome);
     else
-        tc__log(TC__LOG_APPLICATION, TC_LOG_ERROR, req, "%s %s (%s): the handler failed: %s%s%s%s", req->in->method,
-                req->in->uri, tc_remote_ip(req), tc_strerror(outcome), detailed ? ": " : "",
-                detailed ? req->kept_detail : "",
-                req->headers_sent ? "; headers were sent, so the connection is cut" : "");
+        snprintf(out, FAILURE_SIZE, "the handler failed: %.600s", failure_text(req, outcome, text));
+    return out;
 }
 
 /* Tornado logs an HTTPError that carries a message. Peers can provoke it, so its rate is limited. */
-static void log_http_error(const tc_request_t *req, int status) {
-    if (req->error_message && req->error_status == status)
+static void log_http_error(const tc_request_t *req, int status, const char *why) {
+    if (why && req->error_status == status)
         tc__log_limited(&tc__http_error_limit, TC__LOG_GENERAL, TC_LOG_WARNING, req, "%d %s %s (%s): %s", status,
-                        req->in->method, req->in->uri, tc_remote_ip(req), req->error_message);
+                        req->in->method, req->in->uri, tc_remote_ip(req), why);
 }
 
 void tc__request_refuse(tc_request_t *req, int status, const char *why) {
@@ -158,17 +184,26 @@ void tc__request_refuse(tc_request_t *req, int status, const char *why) {
         return;
     req->error_message = why;
     req->error_status = status;
-    log_http_error(req, status);
+    log_http_error(req, status, why);
     tc__request_send_error(req, status);
+}
+
+/* The log knows more of it than the client. */
+static int refuse_for_overload(tc_request_t *req) {
+    char text[FAILURE_SIZE];
+    int status = tc_http_error(req, 503, tc_strerror(TC_EOVERLOAD));
+    log_http_error(req, status, failure_text(req, TC_EOVERLOAD, text));
+    return status;
 }
 
 void tc__request_fail(tc_request_t *req, int outcome) {
     if (req->finished)
         return;
     if (outcome == TC_EOVERLOAD)
-        outcome = tc_http_error(req, 503, tc_strerror(outcome));
+        outcome = refuse_for_overload(req);
+    else if (is_status(outcome))
+        log_http_error(req, outcome, req->error_message);
     if (is_status(outcome)) {
-        log_http_error(req, outcome);
         log_cut(req, outcome);
         tc__request_send_error(req, outcome);
         return;
@@ -179,8 +214,11 @@ void tc__request_fail(tc_request_t *req, int outcome) {
         tc__request_abort(req);
         return;
     }
-    log_failure(req, outcome);
-    req->error_message = req->app->debug && outcome < 0 ? tc_strerror(outcome) : NULL;
+    char text[FAILURE_SIZE];
+    const char *why = bad_outcome_text(req, outcome, text);
+    tc__log(TC__LOG_APPLICATION, TC_LOG_ERROR, req, "%s %s (%s): %s%s", req->in->method, req->in->uri,
+            tc_remote_ip(req), why, req->headers_sent ? "; headers were sent, so the connection is cut" : "");
+    req->error_message = req->app->debug ? tc_strdup(req, why) : NULL;
     req->error_status = 500;
     tc__request_send_error(req, 500);
 }

@@ -13,6 +13,7 @@
  *     output_transform.c what stands around answers
  *     request_cookies.c cookies that go out, and those that are signed
  *     request_error.c   error pages
+ *     debug_page.c      those of an application under development
  *     request_etag.c    ETags, and conditions on them
  *     static_….c        files that are served: static_private.h
  *     request_later.c   tc_then, tokens
@@ -223,6 +224,10 @@ void tc__request_fail(tc_request_t *req, int outcome);
 /* The client broke a rule or a limit: not the handler's failure, even where it is too late for a page. */
 void tc__request_refuse(tc_request_t *req, int status, const char *why);
 void tc__request_send_error(tc_request_t *req, int status);
+
+/* ---- debug_page.c ---- */
+/* Write the page of an application with `debug`. 0; negative: it is not whole. */
+int tc__request_debug_page(tc_request_t *req, int status);
 
 /* ---- request_output.c ---- */
 void tc__request_output_init(tc_request_t *req);

@@ -31,6 +31,7 @@ static int take_result(then_t *then, tc_future_t *future) {
     req->spare_then = then;
     tc__request_release(req);
     tc__future_receive(future);
+    tc__forget_failure();
     int outcome = fn ? fn(req, future, arg) : tc_future_status(future);
     if (outcome < 0 && outcome == tc_future_status(future)) /* handed on: so are its words */
         tc__request_explain(req, outcome, tc_future_message(future));
@@ -242,6 +243,7 @@ static void run_post(struct tc__mail *mail, tc_ioloop_t *loop) {
     tc_request_t *req = loop ? token->req : NULL;
     if (req) {
         tc__request_enter(req);
+        tc__forget_failure();
         int outcome = post->fn(req, post->arg);
         tc__request_outcome(req, outcome);
         tc_deferred_unref(token);

@@ -151,6 +151,7 @@ void tc__request_default_headers(tc_request_t *req) {
         tc__request_own_headers(req);
     if (req->endpoint->handler.set_default_headers) {
         int outcome = req->endpoint->handler.set_default_headers(req);
+        tc__request_keep_error(req, outcome);
         if (req->kept_error == 0)
             req->kept_error = outcome;
     }

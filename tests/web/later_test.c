@@ -247,7 +247,7 @@ static void too_much_work_is_a_503(void **state) {
     (void)state;
     act_with(has_no_time);
     assert_string_equal(ask("/"), page(503, "Service Unavailable", "too much to do already"));
-    assert_log("W general: 503 GET / (127.0.0.1): too much to do already");
+    assert_log("W general: 503 GET / (127.0.0.1): too much to do already: too many jobs wait for a thread");
     noted();
 }
 
@@ -400,7 +400,7 @@ static void the_last_reference_without_an_outcome_is_a_500(void **state) {
     tc_deferred_unref(token);
     tc_test_client_advance(client, 0);
     assert_int_equal(strncmp(answered(id), "500 ", 4), 0);
-    assert_log("E application: GET /: the handler returned TC_DETACH, but holds no token");
+    assert_log("E application: GET / (127.0.0.1): the handler returned TC_DETACH, but holds no token");
     assert_string_equal(noted(), "finish(0)");
 }
 

@@ -902,15 +902,6 @@ static void default_headers_that_fail_are_a_500(void **state) {
     assert_log("set_default_headers failed");
 }
 
-static void debug_pages_tell_the_failure(void **state) {
-    (void)state;
-    use_options(&(tc_application_options_t){ .debug = true });
-    route("/", HANDLER(.get = returns_eio));
-    assert_string_equal(ask("/"), page(500, "Internal Server Error", tc_strerror(-EIO)));
-    assert_log("E application: GET / (127.0.0.1): the handler failed: i/o error");
-    assert_log("E access: 500 GET / (127.0.0.1) ");
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         WEB_TEST(a_request_goes_through_its_steps_in_order),
@@ -950,7 +941,6 @@ int main(void) {
         WEB_TEST(a_write_error_that_fails_after_its_flush_cuts),
         WEB_TEST(default_headers_are_set_again_for_an_error_page),
         WEB_TEST(default_headers_that_fail_are_a_500),
-        WEB_TEST(debug_pages_tell_the_failure),
     };
     return cmocka_run_group_tests(tests, watch_web, NULL);
 }
