@@ -339,6 +339,15 @@ static void the_handler_is_copied(void **state) {
     assert_ask("/a", "200 hello");
 }
 
+static void each_route_has_an_argument_of_its_own(void **state) {
+    (void)state;
+    const tc_request_handler_t handler = { .get = says_arg };
+    assert_int_equal(tc_application_add(app, "/a", &handler, text("one")), 0);
+    assert_int_equal(tc_application_add(app, "/b", &handler, text("another")), 0);
+    assert_ask("/a", "200 one on /a");
+    assert_ask("/b", "200 another on /b");
+}
+
 static void host_rules_go_in_order_and_before_the_routes_of_all_hosts(void **state) {
     (void)state;
     static const struct {
@@ -759,6 +768,7 @@ int main(void) {
         WEB_TEST(servers_hold_the_application),
         WEB_TEST(several_applications_live_in_one_process_and_on_several_servers),
         WEB_TEST(the_handler_is_copied),
+        WEB_TEST(each_route_has_an_argument_of_its_own),
         WEB_TEST(host_rules_go_in_order_and_before_the_routes_of_all_hosts),
         WEB_TEST(the_default_handler_takes_what_no_route_does),
         WEB_TEST(regexes_come_after_the_patterns),

@@ -1,5 +1,7 @@
 /* request_output_test.c - what handlers write: pieces copied, lent and given; headers; redirects; streams and slow
  * readers. */
+#include <tornadoc/httputil.h>
+
 #include "web/web_test.h"
 
 static int (*act)(tc_request_t *req);
@@ -56,6 +58,23 @@ static void pieces_come_out_in_order(void **state) {
     assert_string_equal(noted(), "freed finish(0)");
     assert_string_equal(header("/", NULL, "Content-Length"), "26");
     assert_string_equal(header("/", NULL, "Content-Type"), "text/html; charset=UTF-8");
+    noted();
+}
+
+static int says_hello(tc_request_t *req) {
+    return tc_write(req, "hello");
+}
+
+static void an_answer_has_tornados_headers(void **state) {
+    (void)state;
+    int64_t seconds;
+    act_with(says_hello);
+    const tc_http_response_t *response = tc_test_client_fetch(serve(), "/", NULL);
+    assert_string_equal(tc_http_response_header(response, "Server"), "tornadoc/" TORNADOC_VERSION);
+    assert_string_equal(tc_http_response_header(response, "Content-Type"), "text/html; charset=UTF-8");
+    assert_string_equal(tc_http_response_header(response, "Content-Length"), "5");
+    assert_int_equal(tc_parse_timestamp(tc_str(tc_http_response_header(response, "Date")), &seconds), 0);
+    assert_null(tc_http_response_header(response, "ETag"));
     noted();
 }
 
@@ -702,6 +721,7 @@ static void a_redirect_has_a_status_from_300_to_399(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        WEB_TEST(an_answer_has_tornados_headers),
         WEB_TEST(pieces_come_out_in_order),
         WEB_TEST(formatted_text_of_any_length_is_whole),
         WEB_TEST(many_small_pieces_are_whole),
