@@ -35,14 +35,15 @@ TC_ANY_THREAD size_t tc_url_unescape_path(char *out, size_t size, tc_bytes_t tex
 /** Runs of white space and control bytes (0x00-0x20) become one space; none at either end. (squeeze) */
 TC_ANY_THREAD size_t tc_squeeze(char *out, size_t size, tc_bytes_t text);
 
+typedef struct tc_linkify_options tc_linkify_options_t;
 /** Which URLs become links, and what they look like. Zero means the default. */
-typedef struct {
+struct tc_linkify_options {
     bool shorten; /**< long ones are shown as their host and the beginning of their path, the rest in `title` */
     bool require_protocol;    /**< not those that begin with "www." */
     const char *extra_params; /**< attributes of each link, as they are: "rel=\"nofollow\"" */
     /** Ended by NULL; default { "http", "https", NULL }. What others wrote must never link to "javascript". */
     const char *const *permitted_protocols;
-} tc_linkify_options_t;
+};
 
 /**
  * Plain text as HTML: escaped, and its URLs, "https://…" and "www.…", made links. A URL ends before white space, < > '

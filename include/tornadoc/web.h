@@ -31,16 +31,17 @@
 extern "C" {
 #endif
 
-typedef struct tc_application tc_application_t;       /* routes and settings; read-only once it listens */
-typedef struct tc_router tc_router_t;                 /* a group of routes inside an application */
-typedef struct tc_request tc_request_t;               /* one exchange: the request and its answer */
-typedef struct tc_deferred tc_deferred_t;             /* counted token for a request whose outcome comes later */
-typedef struct tc_http_file tc_http_file_t;           /* a file that came with a form */
-typedef struct tc_cookie_options tc_cookie_options_t; /* see tc_set_cookie */
-typedef struct tc_cors_options tc_cors_options_t;     /* see tornadoc/auth.h */
-typedef struct tc_signing_key tc_signing_key_t;       /* see tc_create_signed_value */
-typedef struct tc_static_options tc_static_options_t; /* see tornadoc/static.h */
-typedef struct yyjson_val yyjson_val;                 /* JSON trees: #include <yyjson.h> to use them */
+typedef struct tc_application tc_application_t;         /* routes and settings; read-only once it listens */
+typedef struct tc_router tc_router_t;                   /* a group of routes inside an application */
+typedef struct tc_request tc_request_t;                 /* one exchange: the request and its answer */
+typedef struct tc_deferred tc_deferred_t;               /* counted token for a request whose outcome comes later */
+typedef struct tc_http_file tc_http_file_t;             /* a file that came with a form */
+typedef struct tc_cookie_options tc_cookie_options_t;   /* see tc_set_cookie */
+typedef struct tc_cors_options tc_cors_options_t;       /* see tornadoc/auth.h */
+typedef struct tc_signing_key tc_signing_key_t;         /* see tc_create_signed_value */
+typedef struct tc_static_options tc_static_options_t;   /* see tornadoc/static.h */
+typedef struct tc_linkify_options tc_linkify_options_t; /* see tornadoc/escape.h */
+typedef struct yyjson_val yyjson_val;                   /* JSON trees: #include <yyjson.h> to use them */
 typedef struct yyjson_mut_doc yyjson_mut_doc;
 
 /* ---- The request handler -------------------------------------------------------------------------------------- */
@@ -295,8 +296,8 @@ TC_EXTERN int tc_router_add_regex(tc_router_t *router, const char *regex, const 
  * and so have the URLs of its routes. Below the prefix, routes of this one go before as they do before "/shop/{x:*}".
  *
  * @param prefix as a group's; "" to give it all paths, of a host for instance
- * @param app taken, also on failure; but one that is mounted already, or would contain itself, stays whose it is. Routes
- *        may still be added to it until the outer one listens
+ * @param app taken, also on failure; but one that is mounted already, or would contain itself, stays whose it is.
+ * Routes may still be added to it until the outer one listens
  * @return 0; TC_EPATTERN; TC_EALREADY for those two, and for a prefix that is taken; TC_EBUSY: one of them listens;
  *         TC_ENOMEM. What it could not do itself is told when the outer one is to listen
  */
@@ -546,6 +547,8 @@ TC_EXTERN char *tc_sprintf(tc_request_t *req, const char *fmt, ...) TC_PRINTF(2,
 /** Escaped for HTML, or as a part of a query; never NULL: without memory it is "", and the request fails. */
 TC_EXTERN const char *tc_xhtml_escape_alloc(tc_request_t *req, const char *text);
 TC_EXTERN const char *tc_url_escape_alloc(tc_request_t *req, const char *text);
+/** Escaped for HTML, with links: see tc_linkify; `options` NULL: the defaults. As above on failure. */
+TC_EXTERN const char *tc_linkify_alloc(tc_request_t *req, const char *text, const tc_linkify_options_t *options);
 /** Call fn(data) after on_finish, last registered first; on failure at once. */
 TC_EXTERN int tc_on_cleanup(tc_request_t *req, tc_free_fn fn, void *data);
 /** From initialize or admit: this request's own limit; 0 allows no body. */

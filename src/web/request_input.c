@@ -320,15 +320,20 @@ char *tc_sprintf(tc_request_t *req, const char *fmt, ...) {
     return text;
 }
 
+static char *room_for_text(tc_request_t *req, size_t size) {
+    char *out = tc_alloc(req, size);
+    if (!out)
+        tc__request_keep_error(req, TC_ENOMEM);
+    return out;
+}
+
 static const char *escape_alloc(tc_request_t *req, const char *text, size_t (*escape)(char *, size_t, tc_bytes_t)) {
     if (!req || !text)
         return "";
     size_t size = escape(NULL, 0, tc_str(text)) + 1;
-    char *out = tc_alloc(req, size);
-    if (!out) {
-        tc__request_keep_error(req, TC_ENOMEM);
+    char *out = room_for_text(req, size);
+    if (!out)
         return "";
-    }
     escape(out, size, tc_str(text));
     return out;
 }
@@ -339,6 +344,17 @@ const char *tc_xhtml_escape_alloc(tc_request_t *req, const char *text) {
 
 const char *tc_url_escape_alloc(tc_request_t *req, const char *text) {
     return escape_alloc(req, text, tc_url_escape);
+}
+
+const char *tc_linkify_alloc(tc_request_t *req, const char *text, const tc_linkify_options_t *options) {
+    if (!req || !text)
+        return "";
+    size_t size = tc_linkify(NULL, 0, tc_str(text), options) + 1;
+    char *out = room_for_text(req, size);
+    if (!out)
+        return "";
+    tc_linkify(out, size, tc_str(text), options);
+    return out;
 }
 
 int tc_on_cleanup(tc_request_t *req, tc_free_fn fn, void *data) {

@@ -19,7 +19,10 @@ static int says_everything(tc_request_t *req) {
     if (!copy || !dup || !space)
         return TC_ENOMEM;
     TC_TRY(tc_on_cleanup(req, note_it, (void *)(uintptr_t) "c"));
+    snprintf(space, 5000, "%4990d", 1);
     tc_write(req, copy);
+    tc_write(req, tc_xhtml_escape_alloc(req, space));
+    tc_write(req, tc_linkify_alloc(req, space, NULL));
     return tc_write(req, dup);
 }
 

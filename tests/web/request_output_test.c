@@ -1,5 +1,6 @@
 /* request_output_test.c - what handlers write: pieces copied, lent and given; headers; redirects; streams and slow
  * readers. */
+#include <tornadoc/escape.h>
 #include <tornadoc/httputil.h>
 
 #include "web/web_test.h"
@@ -75,6 +76,24 @@ static void an_answer_has_tornados_headers(void **state) {
     assert_string_equal(tc_http_response_header(response, "Content-Length"), "5");
     assert_int_equal(tc_parse_timestamp(tc_str(tc_http_response_header(response, "Date")), &seconds), 0);
     assert_null(tc_http_response_header(response, "ETag"));
+    noted();
+}
+
+static int shows_text(tc_request_t *req) {
+    const char *text = "<a b='/'> www.c.example";
+    tc_writef(req, "%s\n", tc_xhtml_escape_alloc(req, text));
+    tc_writef(req, "%s\n", tc_url_escape_alloc(req, text));
+    tc_writef(req, "%s\n", tc_linkify_alloc(req, text, &(tc_linkify_options_t){ .extra_params = "rel=\"nofollow\"" }));
+    return tc_writef(req, "%s%s%s", tc_xhtml_escape_alloc(req, NULL), tc_url_escape_alloc(req, NULL),
+                     tc_linkify_alloc(req, NULL, NULL));
+}
+
+static void text_is_escaped_for_its_place(void **state) {
+    (void)state;
+    act_with(shows_text);
+    assert_ask("/", "200 &lt;a b=&#x27;/&#x27;&gt; www.c.example\n%3Ca+b%3D%27%2F%27%3E+www.c.example\n"
+                    "&lt;a b=&#x27;/&#x27;&gt; <a href=\"http://www.c.example\" rel=\"nofollow\">www.c.example</a>\n");
+    assert_string_equal(tc_linkify_alloc(NULL, "a", NULL), "");
     noted();
 }
 
@@ -723,6 +742,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         WEB_TEST(an_answer_has_tornados_headers),
         WEB_TEST(pieces_come_out_in_order),
+        WEB_TEST(text_is_escaped_for_its_place),
         WEB_TEST(formatted_text_of_any_length_is_whole),
         WEB_TEST(many_small_pieces_are_whole),
         WEB_TEST(what_is_given_is_freed_once_on_every_path),
