@@ -3,6 +3,9 @@
  *
  *     bench_load [options] PORT        (127.0.0.1 only; `bench_load --help` lists the options)
  *
+ * Requests are those below, or made of --path and --post. With --routes they differ in the path's last three digits, so
+ * that one after the other is asked for; the answers do not.
+ *
  * A run first asks once and learns what an answer looks like, then opens its connections, one request each, then
  * measures. The result is one line of JSON. With --hold it then waits: a line on stdin starts the same run again on
  * the same connections, the end of stdin ends the program; both fail if the server closed a connection meanwhile. */
@@ -79,14 +82,21 @@ static struct {
     bool resume;    /* each connection's session goes on with the next */
     const char *request;
     size_t request_len;
+    int routes;       /* requests that differ, of the same length, behind one another in `request` */
     const char *body; /* what the answer's body must be */
-} options = { .connections = 1, .depth = 1, .seconds = 1, .request = plain, .request_len = sizeof plain - 1 };
+} options = {
+    .connections = 1, .depth = 1, .seconds = 1, .request = plain, .request_len = sizeof plain - 1, .routes = 1
+};
 
 static const char usage[] =
     "usage: bench_load [options] PORT\n"
     "  -c, --connections N    open N connections (1)\n"
     "  -d, --depth N          pipeline: N requests per batch (1)\n"
     "  -r, --request KIND     plain (49 bytes) or browser (13 fields, 622 bytes)\n"
+    "  -u, --path PATH        ask for PATH, with the plain request's fields\n"
+    "  -f, --post FILE        post FILE, which is JSON, to PATH\n"
+    "  -g, --gzip             say that gzip is accepted\n"
+    "  -k, --routes N         put 000, 001 ... N - 1 behind PATH, one after the other\n"
     "  -x, --close            a new connection per request, closed by the server\n"
     "  -s, --seconds S        run for S seconds (1)\n"
     "  -w, --warmup S         run S seconds unmeasured first (0)\n"
@@ -108,11 +118,64 @@ __attribute__((noreturn, format(printf, 1, 2))) static void fail(const char *fmt
     exit(1);
 }
 
+/* ---- Requests that are made ---- */
+
+enum { MAX_REQUEST = 64 * 1024, DIGITS = 3 };
+
+static size_t read_file(const char *path, char *out, size_t size) {
+    FILE *file = fopen(path, "rb");
+    size_t len = file ? fread(out, 1, size, file) : 0;
+    if (!file || len == size)
+        fail("%s: %s", path, file ? "too large" : strerror(errno));
+    fclose(file);
+    return len;
+}
+
+static size_t make_request(char *out, const char *path, const char *posted, bool gzip, int route) {
+    static char body[MAX_REQUEST / 2];
+    size_t body_len = posted ? read_file(posted, body, sizeof body) : 0;
+    char digits[16] = "";
+    if (route >= 0)
+        snprintf(digits, sizeof digits, "%0*d", DIGITS, route);
+    size_t len = (size_t)snprintf(out, MAX_REQUEST / 2, "%s %s%s HTTP/1.1\r\nHost: hello-world.example.com\r\n%s",
+                                  posted ? "POST" : "GET", path, digits, gzip ? "Accept-Encoding: gzip\r\n" : "");
+    if (posted)
+        len += (size_t)sprintf(out + len, "Content-Type: application/json\r\nContent-Length: %zu\r\n", body_len);
+    len += (size_t)sprintf(out + len, "\r\n");
+    memcpy(out + len, body, body_len);
+    return len + body_len;
+}
+
+/* One for each route, all of one length; 0 routes: PATH as it is. */
+static void make_requests(const char *path, const char *posted, bool gzip, int routes) {
+    char *text = malloc(MAX_REQUEST);
+    if (!text || strlen(path) > 1024 || routes < 0 || routes > 1000)
+        fail("out of memory, a path that is too long, or more than 1000 routes");
+    options.routes = routes > 0 ? routes : 1;
+    options.request_len = make_request(text, path, posted, gzip, routes - 1);
+    char *all = malloc(options.request_len * (size_t)options.routes);
+    if (!all)
+        fail("out of memory");
+    for (int i = 0; i < options.routes; i++) {
+        make_request(text, path, posted, gzip, routes > 0 ? i : -1);
+        memcpy(all + (size_t)i * options.request_len, text, options.request_len);
+    }
+    options.request = all;
+    free(text);
+}
+
 static void parse_options(int argc, char **argv) {
+    const char *path = NULL, *posted = NULL;
+    bool gzip = false;
+    int routes = 0;
     static const struct option longs[] = {
         { "connections", required_argument, NULL, 'c' },
         { "depth", required_argument, NULL, 'd' },
         { "request", required_argument, NULL, 'r' },
+        { "path", required_argument, NULL, 'u' },
+        { "post", required_argument, NULL, 'f' },
+        { "gzip", no_argument, NULL, 'g' },
+        { "routes", required_argument, NULL, 'k' },
         { "close", no_argument, NULL, 'x' },
         { "seconds", required_argument, NULL, 's' },
         { "warmup", required_argument, NULL, 'w' },
@@ -126,7 +189,7 @@ static void parse_options(int argc, char **argv) {
         { 0 },
     };
     options.requests = -1;
-    for (int c; (c = getopt_long(argc, argv, "c:d:r:xs:w:n:b:p:t:Rh", longs, NULL)) != -1;) {
+    for (int c; (c = getopt_long(argc, argv, "c:d:r:u:f:gk:xs:w:n:b:p:t:Rh", longs, NULL)) != -1;) {
         switch (c) {
         case 'c':
             options.connections = atoi(optarg);
@@ -141,6 +204,18 @@ static void parse_options(int argc, char **argv) {
             } else if (strcmp(optarg, "plain") != 0) {
                 fail("no such request: %s", optarg);
             }
+            break;
+        case 'u':
+            path = optarg;
+            break;
+        case 'f':
+            posted = optarg;
+            break;
+        case 'g':
+            gzip = true;
+            break;
+        case 'k':
+            routes = atoi(optarg);
             break;
         case 'x':
             options.close = true;
@@ -186,6 +261,10 @@ static void parse_options(int argc, char **argv) {
         fputs(usage, stderr);
         exit(2);
     }
+    if (path)
+        make_requests(path, posted, gzip, routes);
+    if ((!path && (posted || gzip || routes)) || (options.routes > 1 && options.depth > 1))
+        fail("--post, --gzip and --routes go with --path, and --routes not with --depth");
     if (options.close) {
         if (options.request != plain || options.depth > 1 || options.hold)
             fail("--close goes with the plain request, without --depth and --hold");
@@ -243,7 +322,7 @@ static double percentile_us(double fraction) {
 /* ---- The expected answer ---- */
 
 static struct {
-    char bytes[16 * 1024];
+    char bytes[2 * 1024 * 1024];
     size_t len;
     size_t date, date_end; /* the Date field's value may differ */
 } expected;
@@ -380,6 +459,34 @@ static void send_all(const connection_t *connection, const char *data, size_t le
         fail("send: %s", sent < 0 ? strerror(errno) : "the server does not read");
 }
 
+/* How long a body in chunks is, with its framing; 0: its end is not here. */
+static size_t chunked_len(const char *body, size_t len) {
+    size_t at = 0;
+    for (;;) {
+        const char *line_end = memmem(body + at, len - at, "\r\n", 2);
+        if (!line_end)
+            return 0;
+        size_t chunk = strtoul(body + at, NULL, 16);
+        at = (size_t)(line_end - body) + 2 + chunk + 2;
+        if (at > len)
+            return 0;
+        if (chunk == 0)
+            return at;
+    }
+}
+
+/* How long the answer is of which `expected` holds the beginning, with its whole head; 0: that is not known yet. */
+static size_t answer_len(const char *body) {
+    size_t head_len = (size_t)(body - expected.bytes);
+    const char *length = field_value("Content-Length");
+    if (length)
+        return head_len + (size_t)atol(length);
+    if (!field_value("Transfer-Encoding"))
+        fail("the answer has no Content-Length:\n%s", expected.bytes);
+    size_t len = chunked_len(body, expected.len - head_len);
+    return len > 0 ? head_len + len : 0;
+}
+
 /* Ask once and remember the answer. */
 static void learn_answer(void) {
     connection_t connection = { 0 };
@@ -395,13 +502,12 @@ static void learn_answer(void) {
         want = expected.len + 1;
         const char *head_end = strstr(expected.bytes, "\r\n\r\n");
         if (head_end) {
-            const char *length = field_value("Content-Length");
             if (strncmp(expected.bytes, "HTTP/1.1 200 ", 13) != 0)
                 fail("the answer is not a 200:\n%s", expected.bytes);
-            if (!length)
-                fail("the answer has no Content-Length:\n%s", expected.bytes);
             body = head_end + 4;
-            want = (size_t)(body - expected.bytes) + (size_t)atol(length);
+            want = answer_len(body);
+            if (want == 0)
+                want = expected.len + 1;
             if (want >= sizeof expected.bytes || expected.len > want)
                 fail("the answer is too long:\n%s", expected.bytes);
         }
@@ -422,7 +528,7 @@ static void learn_answer(void) {
 
 static connection_t *connections;
 static int epoll, running;
-static char *batch;
+static char *batch; /* one for each route */
 static size_t batch_len;
 static long answered, sent_in_all;
 static uint64_t deadline; /* no batch begins after it */
@@ -458,6 +564,11 @@ static void watch(connection_t *connection) {
         fail("epoll_ctl: %s", strerror(errno));
 }
 
+static void send_batch(const connection_t *connection) {
+    send_all(connection, batch + (size_t)(sent_in_all % options.routes) * batch_len, batch_len);
+    sent_in_all += options.depth;
+}
+
 /* The next batch, or the end of this connection's run. */
 static void next_batch(connection_t *connection, uint64_t now) {
     if (options.requests >= 0 ? connection->quota == 0 : now >= deadline) {
@@ -471,8 +582,7 @@ static void next_batch(connection_t *connection, uint64_t now) {
         open_connection(connection);
         watch(connection);
     }
-    send_all(connection, batch, batch_len);
-    sent_in_all += options.depth;
+    send_batch(connection);
 }
 
 /* @return whether there may be more without another event */
@@ -576,11 +686,12 @@ int main(int argc, char **argv) {
     epoll = epoll_create1(EPOLL_CLOEXEC);
     connections = calloc((size_t)options.connections, sizeof *connections);
     batch_len = options.request_len * (size_t)options.depth;
-    batch = malloc(batch_len);
+    batch = malloc(batch_len * (size_t)options.routes);
     if (epoll < 0 || !connections || !batch)
         fail("out of memory or descriptors");
-    for (int i = 0; i < options.depth; i++)
-        memcpy(batch + (size_t)i * options.request_len, options.request, options.request_len);
+    for (int i = 0; i < options.depth * options.routes; i++) /* one of the two is 1 */
+        memcpy(batch + (size_t)i * options.request_len,
+               options.request + (size_t)(i % options.routes) * options.request_len, options.request_len);
 
     learn_answer();
     sent_in_all++;

@@ -3,29 +3,36 @@
  * A bare epoll server, one thread, level triggered, one read buffer for all connections. It looks for blank lines,
  * sends the same answer for each, and sends the answers to one read in one go. It is not an HTTP server.
  *
- *     bench_raw PORT [ANSWER [CERTIFICATE KEY]]
+ *     bench_raw PORT [ANSWER [CERTIFICATE KEY | file FILE | json]]
  *
  * ANSWER is a file that holds the complete answer to a keep-alive request, so that the yardstick sends exactly the
  * bytes of the server it is compared with; "" stands for one of its own. A request with `Connection: close` gets that
  * line added, and a close. With a certificate it is the yardstick of TLS: OpenSSL on the descriptor, reading ahead, and
- * nothing around it. */
+ * nothing around it. With a FILE, only ANSWER's head counts: the file goes behind it by sendfile, in bursts of 128 KiB.
+ * With "json" that head goes before a body that is made anew by yyjson, in memory of our own: what was posted, parsed,
+ * built and written; or, for a GET, a small object. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <yyjson.h>
 
-enum { READ_SIZE = 64 * 1024, OUT_SIZE = 512 * 1024, ANSWER_SIZE = 4096, MAX_FD = 1 << 20, EVENTS = 256 };
+enum { READ_SIZE = 64 * 1024, OUT_SIZE = 512 * 1024, ANSWER_SIZE = 8192, MAX_FD = 1 << 20, EVENTS = 256 };
 
 /* What a read left unfinished; by descriptor. Pages that are never touched cost nothing. */
 static struct connection {
@@ -47,6 +54,7 @@ static char keep_answer[ANSWER_SIZE] = "HTTP/1.1 200 OK\r\n"
                                        "Hello, world";
 static char close_answer[ANSWER_SIZE];
 static size_t keep_len, close_len;
+static size_t keep_head_len; /* with the blank line */
 
 static const char blank_line[] = "\r\n\r\n";
 static const char close_field[] = "Connection: close";
@@ -62,6 +70,10 @@ static void load_answer(const char *path) {
         if (!file)
             die(path);
         keep_len = fread(keep_answer, 1, sizeof keep_answer - sizeof close_field - 2, file);
+        if (getc(file) != EOF) {
+            fprintf(stderr, "bench_raw: the answer is too large\n");
+            exit(1);
+        }
         fclose(file);
     } else {
         keep_len = strlen(keep_answer);
@@ -71,6 +83,7 @@ static void load_answer(const char *path) {
         fprintf(stderr, "bench_raw: the answer has no blank line\n");
         exit(1);
     }
+    keep_head_len = (size_t)(head_end - keep_answer) + 4;
     size_t head_len = (size_t)(head_end - keep_answer) + 2; /* with the last field's line end */
     memcpy(close_answer, keep_answer, head_len);
     close_len = head_len;
@@ -150,7 +163,7 @@ static void end(int fd, SSL *ssl) {
     close(fd);
 }
 
-static void on_readable(int fd) {
+static void on_request(int fd) {
     SSL *ssl = connections[fd].ssl;
     ssize_t len = receive(fd, ssl);
     if (len < 0 && errno == EAGAIN)
@@ -164,6 +177,116 @@ static void on_readable(int fd) {
     }
     if (close_after)
         end(fd, ssl);
+}
+
+/* ---- A file behind the head ---- */
+
+enum { BURST = 128 * 1024 };
+
+static int body_fd = -1;
+static off_t body_len, body_left[MAX_FD]; /* by descriptor, as connections; 0: waits for a request */
+
+static void watch_for(int epoll, int fd, uint32_t events) {
+    if (epoll_ctl(epoll, EPOLL_CTL_MOD, fd, &(struct epoll_event){ .events = events, .data.fd = fd }) < 0)
+        die("epoll_ctl");
+}
+
+static void send_burst(int epoll, int fd) {
+    off_t offset = body_len - body_left[fd];
+    ssize_t n = sendfile(fd, body_fd, &offset, body_left[fd] < BURST ? (size_t)body_left[fd] : BURST);
+    if (n == 0 || (n < 0 && errno != EAGAIN)) {
+        body_left[fd] = 0;
+        close(fd);
+        return;
+    }
+    body_left[fd] -= n > 0 ? n : 0;
+    if (body_left[fd] == 0)
+        watch_for(epoll, fd, EPOLLIN);
+}
+
+/* A request comes in one piece, and no other behind it. */
+static void begin_file(int epoll, int fd) {
+    ssize_t len = recv(fd, in, sizeof in, 0);
+    if (len < 0 && errno == EAGAIN)
+        return;
+    if (len < 4 || memcmp(in + len - 4, blank_line, 4) != 0 ||
+        send(fd, keep_answer, keep_head_len, MSG_NOSIGNAL | MSG_MORE) != (ssize_t)keep_head_len) {
+        close(fd);
+        return;
+    }
+    body_left[fd] = body_len;
+    watch_for(epoll, fd, EPOLLOUT);
+    send_burst(epoll, fd);
+}
+
+static void open_body(const char *path) {
+    struct stat status;
+    body_fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (body_fd < 0 || fstat(body_fd, &status) < 0)
+        die(path);
+    body_len = status.st_size;
+}
+
+/* ---- JSON ---- */
+
+static int json;
+static char json_memory[256 * 1024];
+
+static yyjson_mut_doc *make_object(const yyjson_alc *memory) {
+    yyjson_mut_doc *doc = yyjson_mut_doc_new(memory);
+    yyjson_mut_val *object = yyjson_mut_obj(doc);
+    yyjson_mut_doc_set_root(doc, object);
+    yyjson_mut_obj_add_uint(doc, object, "id", 4711);
+    yyjson_mut_obj_add_str(doc, object, "message", "Hello, world");
+    yyjson_mut_obj_add_bool(doc, object, "read", false);
+    return doc;
+}
+
+static yyjson_mut_doc *make_echo(const yyjson_alc *memory, char *body, size_t len) {
+    yyjson_doc *posted = yyjson_read_opts(body, len, 0, memory, NULL);
+    yyjson_mut_doc *doc = yyjson_mut_doc_new(memory);
+    yyjson_mut_doc_set_root(doc, yyjson_val_mut_copy(doc, yyjson_doc_get_root(posted)));
+    return doc;
+}
+
+/* 0: it is not the answer's body that comes out. */
+static size_t answer_json(size_t len) {
+    yyjson_alc memory;
+    char *head_end = memmem(in, len, blank_line, 4);
+    if (!head_end)
+        return 0;
+    yyjson_alc_pool_init(&memory, json_memory, sizeof json_memory);
+    len -= (size_t)(head_end + 4 - in);
+    yyjson_mut_doc *doc = len > 0 ? make_echo(&memory, head_end + 4, len) : make_object(&memory);
+    const char *text = yyjson_mut_write_opts(doc, 0, &memory, &len, NULL);
+    if (!text || len != keep_len - keep_head_len)
+        return 0;
+    memcpy(out, keep_answer, keep_head_len);
+    memcpy(out + keep_head_len, text, len);
+    return keep_head_len + len;
+}
+
+/* A request comes in one piece, and no other behind it. */
+static void on_json_request(int fd) {
+    ssize_t len = recv(fd, in, sizeof in, 0);
+    if (len < 0 && errno == EAGAIN)
+        return;
+    size_t out_len = len > 0 ? answer_json((size_t)len) : 0;
+    if (out_len == 0 || send(fd, out, out_len, MSG_NOSIGNAL) != (ssize_t)out_len)
+        close(fd);
+}
+
+/* ---- Events ---- */
+
+static void on_ready(int epoll, int fd) {
+    if (json)
+        on_json_request(fd);
+    else if (body_fd < 0)
+        on_request(fd);
+    else if (body_left[fd] > 0)
+        send_burst(epoll, fd);
+    else
+        begin_file(epoll, fd);
 }
 
 /* One per event: cheaper here than a loop until EAGAIN, by a tenth of what a short connection costs. */
@@ -219,12 +342,15 @@ static void on_sigterm(int signum) {
 
 int main(int argc, char **argv) {
     int port = argc >= 2 ? atoi(argv[1]) : 0;
-    if (port <= 0 || port > 65535 || (argc > 3 && argc != 5)) {
-        fprintf(stderr, "usage: bench_raw PORT [ANSWER [CERTIFICATE KEY]]\n");
+    json = argc == 4 && strcmp(argv[3], "json") == 0;
+    if (port <= 0 || port > 65535 || (argc > 3 && argc != 5 && !json)) {
+        fprintf(stderr, "usage: bench_raw PORT [ANSWER [CERTIFICATE KEY | file FILE | json]]\n");
         return 2;
     }
     load_answer(argc >= 3 && argv[2][0] ? argv[2] : NULL);
-    if (argc == 5)
+    if (argc == 5 && strcmp(argv[3], "file") == 0)
+        open_body(argv[4]);
+    else if (argc == 5)
         load_certificate(argv[3], argv[4]);
     signal(SIGTERM, on_sigterm);
     signal(SIGPIPE, SIG_IGN);
@@ -241,7 +367,7 @@ int main(int argc, char **argv) {
             if (events[i].data.fd == listener)
                 on_connection(listener, epoll);
             else
-                on_readable(events[i].data.fd);
+                on_ready(epoll, events[i].data.fd);
         }
     }
 }
