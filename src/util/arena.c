@@ -15,7 +15,7 @@
 
 #include "util/alloc_internal.h"
 
-enum { LARGE_HEADER = 16, LARGEST_IN_BLOCK = TC__BLOCK_SIZE / 4 };
+enum { LARGE_HEADER = 16, ROOM_IN_BLOCK = TC__BLOCK_SIZE - 16 };
 
 typedef struct cleanup {
     struct cleanup *next;
@@ -92,14 +92,24 @@ static void *alloc_large(tc__arena_t *arena, size_t size) {
     return large + LARGE_HEADER;
 }
 
+/* For what leaves less room in the block than the newest has: that stays the newest. */
+static void *alloc_alone(tc__arena_t *arena, void *block, size_t size) {
+    *block_link(block) = *block_link(arena->blocks);
+    *block_link(arena->blocks) = block;
+    tc__poison((char *)block + size, ROOM_IN_BLOCK - size);
+    return block;
+}
+
 void *tc__arena_slow_alloc(tc__arena_t *arena, size_t size) {
     if (size == 0)
         return tc__arena_alloc(arena, 1);
-    if (size > LARGEST_IN_BLOCK)
+    if (size > ROOM_IN_BLOCK - TC__REDZONE)
         return alloc_large(arena, size);
     void *block = arena->pool ? tc__pool_get(arena->pool) : tc__malloc(TC__BLOCK_SIZE);
     if (!block)
         return fail(arena);
+    if (ROOM_IN_BLOCK - tc__arena_round(size) < (size_t)(arena->end - arena->cur))
+        return alloc_alone(arena, block, size);
     add_block(arena, block, 0);
     return tc__arena_alloc(arena, size);
 }

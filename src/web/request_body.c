@@ -56,6 +56,8 @@ static void note_progress(tc__body_t *body, size_t len) {
 
 /* ---- Stores ---- */
 
+enum { SMALL = 2048 }; /* goes with the request's own memory, and does not count */
+
 static size_t capacity_for(const tc__body_store_t *store, size_t len, uint64_t announced) {
     size_t capacity = store->capacity * 2;
     if (capacity < len + 1)
@@ -66,7 +68,7 @@ static size_t capacity_for(const tc__body_store_t *store, size_t len, uint64_t a
 }
 
 static int grow(tc_request_t *req, tc__body_store_t *store, size_t capacity) {
-    bool small = capacity <= TC__BLOCK_SIZE / 4 && !store->on_heap;
+    bool small = capacity <= SMALL && !store->on_heap;
     size_t more = small ? 0 : capacity - (store->on_heap ? store->capacity : 0);
     TC_TRY(tc__body_charge(req, more));
     char *data = small ? tc__arena_alloc(tc__request_arena(req), capacity)

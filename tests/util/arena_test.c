@@ -210,6 +210,21 @@ static void the_newest_large_one_grows_by_the_allocators_means(void **state) {
     tc__arena_deinit(&arena);
 }
 
+static void what_would_leave_less_room_than_there_is_gets_a_block_of_its_own(void **state) {
+    tc__arena_t arena;
+    tc__arena_init(&arena, *state);
+    char *before = tc__arena_alloc(&arena, 100);
+    char *alone = tc__arena_alloc(&arena, 4000);
+    memset(alone, 'x', 4000);
+    char *behind = tc__arena_alloc(&arena, 100);
+    assert_true(behind > before && behind - before < 200);
+    char *most = tc__arena_alloc(&arena, TC__BLOCK_SIZE - 16 - TC__REDZONE);
+    memset(most, 'y', TC__BLOCK_SIZE - 16 - TC__REDZONE);
+    assert_true((char *)tc__arena_alloc(&arena, 3000) > behind); /* fits behind */
+    assert_int_equal(memory.live, 3);
+    tc__arena_deinit(&arena);
+}
+
 static void a_failed_realloc_leaves_the_data(void **state) {
     static const size_t sizes[] = { 8, 3000 };
     for (size_t i = 0; i < COUNT(sizes); i++) {
@@ -372,6 +387,7 @@ int main(void) {
         BOTH_WAYS(what_was_allocated_last_grows_in_place),
         BOTH_WAYS(growing_byte_by_byte_keeps_the_content),
         BOTH_WAYS(the_newest_large_one_grows_by_the_allocators_means),
+        BOTH_WAYS(what_would_leave_less_room_than_there_is_gets_a_block_of_its_own),
         BOTH_WAYS(a_failed_realloc_leaves_the_data),
         BOTH_WAYS(strndup_copies_so_many_bytes),
         BOTH_WAYS(sprintf_takes_any_length),
