@@ -61,8 +61,8 @@ static void *counted_realloc(void *ctx, void *data, size_t old_size, size_t size
 static bool is_json(tc_bytes_t type) {
     const char *end = memchr(type.data, ';', type.len);
     type = tc__bytes_trim(tc_bytes(type.data, end ? (size_t)(end - type.data) : type.len));
-    if (tc__bytes_equal_nocase(type, tc_str("application/json")))
-        return true;
+    if (tc__bytes_equal(type, tc_str("application/json")) || tc__bytes_equal_nocase(type, tc_str("application/json")))
+        return true; /* the first is what nearly all say, and quick */
     tc_bytes_t suffix = tc_str("+json"), prefix = tc_str("application/");
     return type.len > prefix.len + suffix.len && tc__bytes_equal_nocase(tc_bytes(type.data, prefix.len), prefix) &&
            tc__bytes_equal_nocase(tc_bytes(type.data + type.len - suffix.len, suffix.len), suffix);
@@ -110,16 +110,34 @@ static void keep(void *arena) {
     (void)arena;
 }
 
+/* Many times as fast as memmem. */
+static const char *find_end_tag(const char *at, const char *end) {
+    while ((at = memchr(at, '<', (size_t)(end - at))) != NULL) {
+        if (end - at > 1 && at[1] == '/')
+            return at;
+        at++;
+    }
+    return NULL;
+}
+
 /* "</" as "<\/", so that the text may stand in a page's script element. It occurs in strings only. */
 static int write_safely(tc_request_t *req, tc_bytes_t text) {
     const char *at = text.data, *end = text.data + text.len, *found;
-    while ((found = memmem(at, (size_t)(end - at), "</", 2)) != NULL) {
+    while ((found = find_end_tag(at, end)) != NULL) {
         TC_TRY(tc_write_bytes(req, tc_bytes(at, (size_t)(found - at) + 1)));
         TC_TRY(tc_write_bytes(req, tc_bytes("\\", 1)));
         at = found + 1;
     }
     return at == text.data ? tc_write_owned(req, text, keep, tc__request_arena(req))
                            : tc_write_bytes(req, tc_bytes(at, (size_t)(end - at)));
+}
+
+static int put_type(tc_request_t *req) {
+    static const char name[] = "Content-Type", type[] = "application/json; charset=UTF-8";
+    req->default_type = false;
+    bool put = tc__headers_append(&req->headers, tc__request_arena(req), tc_bytes(name, sizeof name - 1),
+                                  tc_bytes(type, sizeof type - 1));
+    return put ? 0 : tc__request_keep_error(req, TC_ENOMEM);
 }
 
 /* In the arena, as yyjson writes it. A failure is kept. */
@@ -145,7 +163,7 @@ int tc_write_json(tc_request_t *req, const yyjson_mut_doc *doc) {
     TC_TRY(tc__request_check_writable(req, "tc_write_json"));
     TC_TRY(make_text(req, doc, "tc_write_json", &text));
     if (!req->headers_sent && (req->default_type || !tc__headers_has(&req->headers, TC__HEADER_CONTENT_TYPE)))
-        TC_TRY(tc_set_header(req, "Content-Type", "application/json; charset=UTF-8"));
+        TC_TRY(put_type(req));
     return write_safely(req, text);
 }
 
