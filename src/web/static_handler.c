@@ -20,17 +20,19 @@
 
 /* ---- Headers ---- */
 
-/* The file's own word goes before what set_default_headers said. The value lives as long as the request. */
-static int put(tc_request_t *req, const char *name, const char *value) {
-    tc_bytes_t field = tc_str(name);
-    if (tc__headers_find(&req->headers, field, NULL))
-        tc__headers_remove(&req->headers, field);
-    return tc__headers_append(&req->headers, tc__request_arena(req), field, tc_str(value)) ? 0 : TC_ENOMEM;
+/* The file's own word goes before what set_default_headers said, if that said anything. The value lives as long as the
+ * request. */
+static int put(tc_request_t *req, bool defaults, tc_bytes_t name, const char *value) {
+    if (defaults)
+        tc__headers_remove(&req->headers, name);
+    return tc__headers_append(&req->headers, tc__request_arena(req), name, tc_str(value)) ? 0 : TC_ENOMEM;
 }
 
-static int put_if_absent(tc_request_t *req, const char *name, const char *value) {
-    return tc__headers_find(&req->headers, tc_str(name), NULL) ? 0 : put(req, name, value);
+static int put_if_absent(tc_request_t *req, bool defaults, tc_bytes_t name, const char *value) {
+    return defaults && tc__headers_find(&req->headers, name, NULL) ? 0 : put(req, false, name, value);
 }
+
+#define FIELD(name) tc_bytes(name, sizeof name - 1)
 
 static const char *type_for(const tc__static_site_t *site, const tc__static_file_t *file) {
     const char *type = NULL;
@@ -41,23 +43,23 @@ static const char *type_for(const tc__static_site_t *site, const tc__static_file
 
 static int put_headers(tc_request_t *req, const tc__static_site_t *site, tc__static_file_t *file, tc__coding_t coding) {
     const tc__static_variant_t *variant = &file->variants[coding];
+    bool defaults = req->headers.count > 0;
     req->default_type = false;
-    TC_TRY(put(req, "Content-Type", type_for(site, file)));
+    TC_TRY(put(req, defaults, FIELD("Content-Type"), type_for(site, file)));
     if (!site->options.sniff)
-        TC_TRY(put_if_absent(req, "X-Content-Type-Options", "nosniff"));
-    if (file->has_codings &&
-        !tc__headers_append(&req->headers, tc__request_arena(req), tc_str("Vary"), tc_str("Accept-Encoding")))
-        return TC_ENOMEM;
+        TC_TRY(put_if_absent(req, defaults, FIELD("X-Content-Type-Options"), "nosniff"));
+    if (file->has_codings)
+        TC_TRY(put(req, false, FIELD("Vary"), "Accept-Encoding"));
     if (coding != TC__CODING_IDENTITY)
-        TC_TRY(put(req, "Content-Encoding", tc__coding_names[coding]));
-    TC_TRY(put(req, "ETag", variant->etag));
+        TC_TRY(put(req, defaults, FIELD("Content-Encoding"), tc__coding_names[coding]));
+    TC_TRY(put(req, defaults, FIELD("ETag"), variant->etag));
     if (variant->modified != TC__NO_DATE)
-        TC_TRY(put(req, "Last-Modified", variant->last_modified));
+        TC_TRY(put(req, defaults, FIELD("Last-Modified"), variant->last_modified));
     if (tc__static_has_version(req, file))
-        TC_TRY(put(req, "Cache-Control", "public, max-age=31536000, immutable"));
+        TC_TRY(put(req, defaults, FIELD("Cache-Control"), "public, max-age=31536000, immutable"));
     else
-        TC_TRY(put_if_absent(req, "Cache-Control", site->cache_control));
-    return put(req, "Accept-Ranges", "bytes");
+        TC_TRY(put_if_absent(req, defaults, FIELD("Cache-Control"), site->cache_control));
+    return put(req, defaults, FIELD("Accept-Ranges"), "bytes");
 }
 
 /* ---- The answer ---- */
