@@ -8,7 +8,8 @@
  *
  * Out of descriptors, or of memory, or not allowed to accept, the server is starving: it stops watching, so that
  * nothing spins, and the clients wait in the system's queue. It looks again after 100 ms, and when a stream of this
- * loop gives its descriptor back. The episode ends when the queue was emptied; it is logged once, and its end.
+ * loop gives its descriptor back; until then it is what keeps the loop alive, as its sockets do otherwise. The episode
+ * ends when the queue was emptied; it is logged once, and its end.
  *
  *   watching --[EMFILE, ENFILE, ENOBUFS, ENOMEM …]--> starving --[timer, room: accept again]--> watching
  *   either   --[tc__tcpserver_pause]--> paused --[tc__tcpserver_resume]--> watching
@@ -102,9 +103,11 @@ static void watch_all(tc_tcpserver_t *server) {
 /* ---- Starving ---- */
 
 static void starve(tc_tcpserver_t *server, int err) {
-    if (!server->starving)
+    if (!server->starving) {
         tc__log(TC__LOG_GENERAL, TC_LOG_WARNING, NULL,
                 "no more connections can be accepted: %s; new clients wait until there is room", tc_strerror(err));
+        tc__ioloop_hold(server->loop);
+    }
     server->starving = true;
     if (tc__list_empty(&server->hungry))
         tc__list_push(&net_of(server)->starving, &server->hungry);
@@ -113,6 +116,8 @@ static void starve(tc_tcpserver_t *server, int err) {
 }
 
 static void stop_starving(tc_tcpserver_t *server) {
+    if (server->starving)
+        tc__ioloop_release(server->loop);
     server->starving = false;
     tc__list_remove(&server->hungry);
     tc__timer_stop(server->loop, &server->retry);

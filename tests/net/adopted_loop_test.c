@@ -86,28 +86,60 @@ static void the_callback_of_a_stream_may_free_the_loop(void **state) {
     }
 }
 
+static int connect_to(int port) {
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    return fd;
+}
+
 static void the_callback_of_a_server_may_free_the_loop(void **state) {
     (void)state;
     tc_tcpserver_t *server;
     begin();
     assert_int_equal(tc_tcpserver_new(&server, loop, NULL, free_in_accept, NULL), 0);
     assert_int_equal(tc_tcpserver_listen(server, "127.0.0.1", TC_ANY_PORT), 0);
-    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    address.sin_port = htons((uint16_t)tc_tcpserver_port(server));
     int clients[2];
-    for (int i = 0; i < 2; i++) {
-        clients[i] = socket(AF_INET, SOCK_STREAM, 0);
-        assert_int_equal(connect(clients[i], (struct sockaddr *)&address, sizeof(address)), 0);
-    }
+    for (int i = 0; i < 2; i++)
+        clients[i] = connect_to(tc_tcpserver_port(server));
     run_until_freed();
     tc_tcpserver_free(server);
     close(clients[0]), close(clients[1]);
+}
+
+static tc__sys_t real;
+
+static int no_descriptor_once(int fd, struct sockaddr *address, socklen_t *len, int flags) {
+    (void)fd, (void)address, (void)len, (void)flags;
+    tc__sys.accept4 = real.accept4;
+    errno = EMFILE;
+    return -1;
+}
+
+static void a_server_out_of_descriptors_is_something_to_wait_for(void **state) {
+    (void)state;
+    tc_tcpserver_t *server;
+    begin();
+    assert_int_equal(tc_tcpserver_new(&server, loop, NULL, free_in_accept, NULL), 0);
+    assert_int_equal(tc_tcpserver_listen(server, "127.0.0.1", TC_ANY_PORT), 0);
+    int client = connect_to(tc_tcpserver_port(server));
+    real = tc__sys;
+    tc__sys.accept4 = no_descriptor_once;
+    tc_set_log_callback(count_line, NULL);
+    assert_int_equal(uv_run(&uv, UV_RUN_DEFAULT), 0);
+    assert_null(loop); /* the client was accepted after all */
+    tc_set_log_callback(NULL, NULL);
+    tc_tcpserver_free(server);
+    close(client);
+    assert_int_equal(uv_loop_close(&uv), 0);
 }
 
 int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_callback_of_a_stream_may_free_the_loop),
         cmocka_unit_test(the_callback_of_a_server_may_free_the_loop),
+        cmocka_unit_test(a_server_out_of_descriptors_is_something_to_wait_for),
     };
     alarm(TEST_SECONDS);
     return cmocka_run_group_tests_name("adopted loop", tests, NULL, NULL);
