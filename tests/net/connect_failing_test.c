@@ -5,34 +5,11 @@
  */
 #include <tornadoc/tcpclient.h>
 
-#include "net/net_test.h"
-#include "util/util_test.h"
+#include "net/failing_calls.h"
 
 enum { MOST_FAILURES = 200, PATIENCE = 3000 };
 
-static int wrong; /* counted, since a scenario cleans up to its end */
-static void expect(bool right) {
-    wrong += !right;
-}
-
 /* ---- System calls that fail on demand ---- */
-
-static struct {
-    int calls, fail_at;
-    bool for_good;
-    int which; /* -1: none fails */
-} trouble = { .which = -1 };
-static tc__sys_t real;
-
-static bool troubled(int which, int err) {
-    if (trouble.which != which)
-        return false;
-    int call = ++trouble.calls;
-    if (call != trouble.fail_at && !(trouble.for_good && call > trouble.fail_at))
-        return false;
-    errno = err;
-    return true;
-}
 
 static int sys_socket(int domain, int type, int protocol) {
     return troubled(0, EMFILE) ? -1 : real.socket(domain, type, protocol);
@@ -57,11 +34,6 @@ static int sys_getaddrinfo(uv_loop_t *uv, uv_getaddrinfo_t *request, uv_getaddri
     return troubled(5, 0) ? UV_ENOMEM : real.getaddrinfo(uv, request, cb, "127.0.0.1", service, &numeric);
 }
 enum { TROUBLES = 6 };
-
-static void calm(void) {
-    allow_allocations();
-    trouble.which = -1;
-}
 
 /* ---- The scenario: two connections, by name and by address, are awaited on both sides ---- */
 
@@ -146,13 +118,6 @@ static void trouble_with_memory(int nth, bool for_good, int which) {
     fail_allocation(nth, for_good);
 }
 
-static void trouble_with_calls(int nth, bool for_good, int which) {
-    trouble.calls = 0;
-    trouble.fail_at = nth;
-    trouble.for_good = for_good;
-    trouble.which = which;
-}
-
 static void check_nothing_is_left(long memory_before, int descriptors_before, const char *what, int nth) {
     if (wrong || memory.live != memory_before || count_descriptors() != descriptors_before)
         fail_msg("%s %d: %d wrong, %ld blocks and %d descriptors left", what, nth, wrong, memory.live - memory_before,
@@ -189,7 +154,7 @@ static void each_system_call_fails_in_turn(void **state) {
     for (int which = 0; which < TROUBLES; which++) {
         for (int nth = 1; nth < 8; nth++) {
             for (int for_good = 0; for_good < 2; for_good++) {
-                meet(trouble_with_calls, nth, for_good, which);
+                meet(fail_call, nth, for_good, which);
                 check_nothing_is_left(before, descriptors, "call", which * 100 + nth);
             }
         }
@@ -246,22 +211,6 @@ static void it_may_end_at_each_turn(void **state) {
         }
     }
 }
-
-static int setup_alarm(void **state) {
-    (void)state;
-    alarm(3 * TEST_SECONDS);
-    wrong = 0;
-    return 0;
-}
-
-static int teardown_alarm(void **state) {
-    (void)state;
-    alarm(0);
-    calm();
-    return 0;
-}
-
-#define T(test) cmocka_unit_test_setup_teardown(test, setup_alarm, teardown_alarm)
 
 int main(void) {
     static const struct CMUnitTest tests[] = {

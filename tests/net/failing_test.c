@@ -3,34 +3,11 @@
  * listens, accepts, reads, writes and closes. Nothing crashes, nothing leaks, every callback comes once, every owned
  * piece is freed once; and when the trouble is over the next client is served.
  */
-#include "net/net_test.h"
-#include "util/util_test.h"
+#include "net/failing_calls.h"
 
 enum { LARGE = 300 * 1024, MOST_FAILURES = 400, PATIENCE = 200 };
 
-static int wrong; /* counted, since a scenario cleans up to its end */
-static void expect(bool right) {
-    wrong += !right;
-}
-
 /* ---- System calls that fail on demand ---- */
-
-static struct {
-    int calls, fail_at;
-    bool for_good;
-    int which; /* of the table; -1: none fails */
-} trouble = { .which = -1 };
-static tc__sys_t real;
-
-static bool troubled(int which, int err) {
-    if (trouble.which != which)
-        return false;
-    int call = ++trouble.calls;
-    if (call != trouble.fail_at && !(trouble.for_good && call > trouble.fail_at))
-        return false;
-    errno = err;
-    return true;
-}
 
 static int sys_socket(int domain, int type, int protocol) {
     return troubled(0, EMFILE) ? -1 : real.socket(domain, type, protocol);
@@ -284,14 +261,10 @@ static void talk_between_sinks(void) {
     settle();
 }
 
-static void calm(void) {
-    allow_allocations();
-    trouble.which = -1;
-}
-
 /* @return whether all went well at the first try */
 static bool scenario(bool in_loop_too) {
     bool fine = false;
+    owned = session_count = 0;
     if (!in_loop_too && tc_ioloop_new(&loop) < 0)
         return false;
     tc_tcpserver_t *server = NULL;
@@ -349,10 +322,7 @@ static void each_system_call_fails_in_turn(void **state) {
         for (int for_good = 0; for_good < 2; for_good++) {
             int nth = 1;
             for (bool fine = false; !fine && nth < MOST_FAILURES; nth++) {
-                trouble.calls = 0;
-                trouble.fail_at = nth;
-                trouble.for_good = for_good;
-                trouble.which = which;
+                fail_call(nth, for_good, which);
                 assert_int_equal(tc_ioloop_new(&loop), 0);
                 fine = scenario(true) && !(may_fail_silently(which) && nth < 20);
                 log_lines = 0;
@@ -364,22 +334,6 @@ static void each_system_call_fails_in_turn(void **state) {
         }
     }
 }
-
-static int setup_alarm(void **state) {
-    (void)state;
-    alarm(3 * TEST_SECONDS);
-    wrong = owned = session_count = 0;
-    return 0;
-}
-
-static int teardown_alarm(void **state) {
-    (void)state;
-    alarm(0);
-    calm();
-    return 0;
-}
-
-#define T(test) cmocka_unit_test_setup_teardown(test, setup_alarm, teardown_alarm)
 
 int main(void) {
     static const struct CMUnitTest tests[] = {

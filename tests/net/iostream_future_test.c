@@ -1,29 +1,5 @@
 /* iostream_future_test.c - the operations of a stream as futures, and how they are given up, on every transport. */
-#include "net/net_test.h"
-
-/* Each test below runs once per transport. */
-static transport_t transport;
-static tc_iostream_t *pair[2];
-#define us pair[0]
-#define them pair[1]
-
-static int setup_pair(void **state) {
-    if (setup(state) != 0)
-        return -1;
-    stream_pair(transport, pair, NULL);
-    return 0;
-}
-
-static int teardown_pair(void **state) {
-    tc_iostream_close(us);
-    tc_iostream_close(them);
-    settle();
-    return teardown(state);
-}
-
-static void say(const char *text) {
-    assert_int_equal(tc_iostream_write(them, tc_str(text), NULL, NULL), 0);
-}
+#include "net/pair_test.h"
 
 static tc_future_t *read_line(void) {
     return tc_iostream_read_until_future(us, tc_str("\n"), 0);
@@ -469,8 +445,6 @@ static void a_write_goes_out_whatever_becomes_of_its_future(void **state) {
         }
     }
 }
-
-#define T(test) cmocka_unit_test_setup_teardown(test, setup_pair, teardown_pair)
 
 int main(void) {
     static const struct CMUnitTest tests[] = {

@@ -1,29 +1,5 @@
 /* iostream_test.c - single operations on streams, on every transport. */
-#include "net/net_test.h"
-
-/* Each test below runs once per transport. */
-static transport_t transport;
-static tc_iostream_t *pair[2];
-#define us pair[0]
-#define them pair[1]
-
-static int setup_pair(void **state) {
-    if (setup(state) != 0)
-        return -1;
-    stream_pair(transport, pair, NULL);
-    return 0;
-}
-
-static int teardown_pair(void **state) {
-    tc_iostream_close(us);
-    tc_iostream_close(them);
-    settle();
-    return teardown(state);
-}
-
-static void say(const char *text) {
-    assert_int_equal(tc_iostream_write(them, tc_str(text), NULL, NULL), 0);
-}
+#include "net/pair_test.h"
 
 /* ---- Reading ---- */
 
@@ -671,8 +647,6 @@ static void bad_arguments_are_refused(void **state) {
     assert_int_equal(seen.calls, 0);
     log_lines = 0;
 }
-
-#define T(test) cmocka_unit_test_setup_teardown(test, setup_pair, teardown_pair)
 
 int main(void) {
     static const struct CMUnitTest tests[] = {

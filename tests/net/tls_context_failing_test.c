@@ -5,39 +5,16 @@
  */
 #include "net/tls_test.h"
 
-#include <openssl/crypto.h>
 #include <openssl/x509v3.h>
 #include <tornadoc/interop.h>
 
-#include "util/util_test.h"
+#include "net/failing.h"
 
 static certificate_t ca, middle, first, named, added;
 static const char *chain_file, *key_file, *ca_file, *named_file, *added_file;
 static tc_tls_context_t *server, *client;
 static SSL_CTX *adopted;
 static char large_key[64 * 1024]; /* an allocation of its own */
-static int wrong;                 /* counted, since a scenario cleans up to its end */
-
-static void expect(bool right) {
-    wrong += !right;
-}
-
-/* ---- OpenSSL's memory ---- */
-
-static void *crypto_malloc(size_t size, const char *file, int line) {
-    (void)file, (void)line;
-    return failing_malloc(size);
-}
-
-static void *crypto_realloc(void *data, size_t size, const char *file, int line) {
-    (void)file, (void)line;
-    return failing_realloc(data, size);
-}
-
-static void crypto_free(void *data, const char *file, int line) {
-    (void)file, (void)line;
-    failing_free(data);
-}
 
 /* ---- With memory again: is all there? ---- */
 
@@ -254,7 +231,7 @@ static int clean_up(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = { cmocka_unit_test(a_context_is_whole_or_not_at_all) };
-    if (CRYPTO_set_mem_functions(crypto_malloc, crypto_realloc, crypto_free) != 1 || use_failing_allocator() < 0)
-        return 1; /* first of all calls */
+    if (!use_failing_memory_with_openssl())
+        return 1;
     return cmocka_run_group_tests_name("tls context, failing", tests, prepare, clean_up);
 }

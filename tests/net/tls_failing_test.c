@@ -8,34 +8,13 @@
 
 #include <limits.h>
 
-#include <openssl/crypto.h>
 #include <openssl/err.h>
 
+#include "net/failing.h"
 #include "net/tls_transport_internal.h"
 #include "support/certificates.h"
-#include "util/util_test.h"
 
 enum { LARGE = 100 * 1024, PATIENCE = 60 };
-
-static int wrong; /* counted, since a scenario cleans up to its end */
-static void expect(bool right) {
-    wrong += !right;
-}
-
-static void *crypto_malloc(size_t size, const char *file, int line) {
-    (void)file, (void)line;
-    return failing_malloc(size);
-}
-
-static void *crypto_realloc(void *data, size_t size, const char *file, int line) {
-    (void)file, (void)line;
-    return failing_realloc(data, size);
-}
-
-static void crypto_free(void *data, const char *file, int line) {
-    (void)file, (void)line;
-    failing_free(data);
-}
 
 /* ---- A transport that fails on demand ---- */
 
@@ -282,8 +261,8 @@ int main(void) {
         cmocka_unit_test(a_flight_that_waits_and_then_fails_ends_the_handshake),
         cmocka_unit_test(a_certificate_is_read_whole_or_not_at_all),
     };
-    if (CRYPTO_set_mem_functions(crypto_malloc, crypto_realloc, crypto_free) != 1 || use_failing_allocator() < 0)
-        return 1; /* first of all calls */
+    if (!use_failing_memory_with_openssl())
+        return 1;
     tc_set_log_callback(count_line, NULL);
     alarm(300);
     return cmocka_run_group_tests_name("tls, failing", tests, prepare, clean_up);
