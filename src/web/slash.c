@@ -48,11 +48,13 @@ static int lead_to(tc_request_t *req, tc_bytes_t path, const char *end) {
 
 int tc__fix_slash(tc_request_t *req) {
     const bool wanted = req->endpoint->handler.flags & TC_ADDSLASH;
+    const size_t prefix = req->passage ? req->passage->prefix.len
+                                       : 0; /* an application's "/" is not the prefix alone */
     tc_bytes_t path = req->in->target.path;
     size_t len = path.len;
-    while (len > 0 && path.data[len - 1] == '/')
+    while (len > prefix && path.data[len - 1] == '/')
         len--;
-    if ((len < path.len) == wanted || len == 0)
+    if ((len < path.len) == wanted || len == prefix)
         return 0;
     return lead_to(req, tc_bytes(path.data, len), wanted ? "/" : "");
 }

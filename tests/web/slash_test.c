@@ -68,6 +68,18 @@ static void a_group_may_ask_for_it_but_files_keep_their_slashes(void **state) {
     assert_ask("/g/files/a/", "200 GET /g/files/a/");
 }
 
+static void in_an_application_that_is_mounted_its_root_stays_as_well(void **state) {
+    (void)state;
+    const tc_request_handler_t base = { .flags = TC_REMOVESLASH };
+    tc_application_t *shop = tc_application_new(&(tc_application_options_t){ .base = &base });
+    assert_int_equal(tc_application_add(shop, "/", HANDLER(.get = page_of), NULL), 0);
+    assert_int_equal(tc_application_add(shop, "/a", HANDLER(.get = page_of), NULL), 0);
+    assert_int_equal(tc_application_mount(app, "/shop", shop), 0);
+    assert_ask("/shop/", "200 GET /shop/");
+    assert_ask("/shop/a", "200 GET /shop/a");
+    assert_string_equal(leads_to("/shop/a/"), "/shop/a");
+}
+
 static void of_a_regular_expression_the_path_is_looked_at(void **state) {
     (void)state;
     const tc_request_handler_t handler = { .get = page_of, .flags = TC_REMOVESLASH };
@@ -137,6 +149,7 @@ int main(void) {
         WEB_TEST(methods_other_than_get_and_head_are_not_led),
         WEB_TEST(the_root_stays_as_it_is),
         WEB_TEST(a_group_may_ask_for_it_but_files_keep_their_slashes),
+        WEB_TEST(in_an_application_that_is_mounted_its_root_stays_as_well),
         WEB_TEST(of_a_regular_expression_the_path_is_looked_at),
         WEB_TEST(no_path_leads_to_another_host),
         WEB_TEST(it_comes_before_anything_of_the_handler),
