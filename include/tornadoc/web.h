@@ -631,6 +631,27 @@ TC_EXTERN const char *tc_error_message(const tc_request_t *req);
 TC_EXTERN int tc_send_error(tc_request_t *req, int status);
 
 /**
+ * Take the connection out of HTTP, for a protocol of the program's own: from the method, where the request is complete,
+ * and before anything was sent. The answer is `101 Switching Protocols` with the header fields that were set, Upgrade
+ * and Connection; the request ends with it, and on_finish follows with 0. The stream is the caller's, who closes it;
+ * what the client sent ahead is read first. It works over TLS, too. (detach)
+ *
+ *     tc_iostream_t *stream;
+ *     TC_TRY(tc_detach_stream(req, "line-echo", &stream));
+ *     return tc_iostream_read_until(stream, tc_str("\n"), 1000, on_line, NULL);
+ *
+ * Deadlines are the caller's affair from here on. The server still counts the connection, and its max_output_size and
+ * max_queued_size hold; a drain waits for it until its deadline, and then, as tc_httpserver_free, cuts it:
+ * TC_ECANCELED.
+ *
+ * @param protocol the name that the client has to have asked for by Upgrade (RFC 9110 section 7.8); NULL: nothing is
+ *        asked and nothing is sent, be it the first bytes of another answer
+ * @return 0; 400 for a client that asked for no such upgrade, to be returned; TC_EBUSY: the request is not complete, or
+ *         the headers were sent; TC_EALREADY; TC_ECLOSED; TC_ENOMEM
+ */
+TC_EXTERN int tc_detach_stream(tc_request_t *req, const char *protocol, tc_iostream_t **out) TC_MUST_CHECK;
+
+/**
  * Tell the client at once what the page will need, while the answer is being made: 103 (Early Hints) with this Link
  * field, "</style.css>; rel=preload; as=style". Several links by commas, or by several calls, each a 103 of its own.
  * The answer itself has to name them again, for clients that pass over hints. Before or after 100 Continue; to HTTP/1.0

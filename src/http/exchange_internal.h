@@ -70,6 +70,12 @@ typedef struct {
     int (*write)(tc__exchange_t *exchange, const tc__segment_t *body, size_t count, bool last);
     /* A piece of a file as the next of a body whose Content-Length was announced (tc__iostream_send_file). */
     int (*write_file)(tc__exchange_t *exchange, const tc__file_piece_t *piece, bool last);
+    /*
+     * Give the stream away, once the request is complete and before an answer has begun, behind this head if it is not
+     * NULL: a 101. The exchange is over with it, and on_close has run. TC_EALREADY, TC_EBUSY: not now; TC_ECLOSED;
+     * TC_ENOMEM.
+     */
+    int (*detach)(tc__exchange_t *exchange, const tc__response_head_t *head, tc_iostream_t **out);
     /* Cut the connection so that the client cannot take what it has for the whole. */
     void (*abort)(tc__exchange_t *exchange);
     /* What headers_received or data_received left with TC_DETACH is done. */

@@ -18,6 +18,7 @@ typedef enum {
     TC__HTTP1_FLUSH,   /* the answer is complete, but the system has not taken all of it */
     TC__HTTP1_CLOSING, /* closed as soon as the output is with the system */
     TC__HTTP1_LINGER,  /* FIN is sent (or will be); what comes in is thrown away, so that the client reads our answer */
+    TC__HTTP1_DETACHED, /* the stream is somebody else's; counted here until it is closed */
     TC__HTTP1_CLOSED
 } tc__http1_state_t;
 
@@ -82,6 +83,7 @@ struct tc__http1connection {
     bool hangup : 1, eof : 1; /* FIN was noticed; all before it was given to us */
     bool told_hangup : 1;     /* the delegate knows */
     bool is_tls : 1;
+    bool detached : 1; /* and was, once it is closed */
     bool watching : 1; /* output is pending, and `deadline` the next look at it */
     uint32_t requests; /* that were answered */
 };
@@ -140,6 +142,8 @@ void tc__http1_continue(tc__http1connection_t *connection);
 void tc__http1_answered(tc__http1connection_t *connection);
 /* Cut it: nothing more is parsed or told, and the client cannot take what it has for the whole. */
 void tc__http1_cut(tc__http1connection_t *connection);
+/* The stream belongs to somebody else from now on, its message is over. */
+void tc__http1_let_go(tc__http1connection_t *connection);
 /* Close after what is queued; `linger`: the client may still be sending. */
 void tc__http1_close(tc__http1connection_t *connection, bool linger);
 /* Set the state and the deadline that goes with it. */

@@ -118,7 +118,8 @@ static bool is_hop_by_hop(uint8_t id) {
 static char *put_fields(char *out, const tc__http1_message_t *message, const tc__headers_t *headers, int status) {
     for (size_t i = 0; i < headers->count; i++) {
         const tc__header_t *field = &headers->items[i];
-        if (is_hop_by_hop(field->id) || (field->id == TC__HEADER_CONTENT_LENGTH && (message->chunked || status == 204)))
+        bool no_length = message->chunked || status == 204 || status == 101;
+        if (is_hop_by_hop(field->id) || (field->id == TC__HEADER_CONTENT_LENGTH && no_length))
             continue;
         out = put_field(out, field);
     }
@@ -172,7 +173,7 @@ static char *put_head(char *out, tc__http1connection_t *connection, const tc__re
             out = put_trailer_names(out, message->reply_trailers);
     }
     if (!message->persist)
-        out = PUT(out, "Connection: close\r\n");
+        out = head->status == 101 ? PUT(out, "Connection: Upgrade\r\n") : PUT(out, "Connection: close\r\n");
     else if (message->request->http_minor == 0)
         out = PUT(out, "Connection: keep-alive\r\n");
     return PUT(out, "\r\n");
@@ -473,6 +474,37 @@ static int write_file(tc__exchange_t *exchange, const tc__file_piece_t *piece, b
     return settle(connection, before, send_piece(connection, piece, last), last);
 }
 
+/* RFC 9110 section 15.2.2. */
+static int send_switch(tc__http1connection_t *connection, const tc__response_head_t *head) {
+    tc__http1_message_t *message = connection->message;
+    message->responded = true;
+    message->persist = false;
+    tc__iostream_cork(connection->stream);
+    int err = send_head(connection, head, false, 0);
+    tc__iostream_uncork(connection->stream);
+    if (err == 0 && tc_iostream_closed(connection->stream))
+        err = TC_ECLOSED;
+    if (err < 0)
+        tc__http1_cut(connection);
+    return err;
+}
+
+static int detach(tc__exchange_t *exchange, const tc__response_head_t *head, tc_iostream_t **out) {
+    tc__http1connection_t *connection = of(exchange);
+    if (!connection->message || connection->message->responded)
+        return TC_EALREADY;
+    if (!connection->message->complete)
+        return TC_EBUSY;
+    if (tc_iostream_closed(connection->stream))
+        return TC_ECLOSED;
+    TC_TRY(tc__iostream_prepare_release(connection->stream));
+    if (head)
+        TC_TRY(send_switch(connection, head));
+    *out = connection->stream;
+    tc__http1_let_go(connection);
+    return 0;
+}
+
 static void abort_exchange(tc__exchange_t *exchange) {
     tc__http1_cut(of(exchange));
 }
@@ -512,6 +544,7 @@ const tc__exchange_vtable_t tc__http1_vtable = {
     .set_trailers = set_trailers,
     .write = write_more,
     .write_file = write_file,
+    .detach = detach,
     .abort = abort_exchange,
     .resume = tc__http1_resume,
     .set_max_body_size = set_max_body_size,

@@ -15,9 +15,11 @@
  * While output is pending, the deadline is the next look at how far the client is behind with it, in every state but
  * HEAD; `watching` says so.
  *
- * Ways to end. CLOSING: the client had its answer and asked for no more. LINGER: it may still be sending, for there is
- * more of its request, or it was we who made this answer the last, and a close would reset the connection under it
- * (RFC 9112 section 9.6); so we send FIN, throw away what comes, within bounds, and close then.
+ * Ways to end. DETACHED: a handler took the stream, for another protocol, with what the client sent ahead; the
+ * connection stays behind it until it is closed, so that it is counted, and cut with its server. CLOSING: the client
+ * had its answer and asked for no more. LINGER: it may still be sending, for there is more of its request, or it was we
+ * who made this answer the last, and a close would reset the connection under it (RFC 9112 section 9.6); so we send
+ * FIN, throw away what comes, within bounds, and close then.
  */
 #include "http/http1connection_internal.h"
 
@@ -190,6 +192,10 @@ static void check_eof(tc__http1connection_t *connection, bool bytes_left) {
 }
 
 void tc__http1_cut(tc__http1connection_t *connection) {
+    if (connection->state == TC__HTTP1_DETACHED) {
+        tc__iostream_doom(connection->stream, TC_ECANCELED);
+        return;
+    }
     if (connection->state != TC__HTTP1_CLOSED)
         connection->state = TC__HTTP1_CLOSING;
     tc__iostream_abort(connection->stream);
@@ -261,6 +267,27 @@ void tc__http1_answered(tc__http1connection_t *connection) {
         tc__http1_enter(connection, TC__HTTP1_FLUSH);
     else
         next_request(connection);
+}
+
+static void on_detached_closed(void *self) {
+    tc__http1connection_t *connection = self;
+    tc__iostream_count_output(connection->stream, NULL);
+    connection->state = TC__HTTP1_CLOSED;
+    tc__list_remove(&connection->node);
+    if (connection->params->on_connection_close)
+        connection->params->on_connection_close(&connection->node, connection->params->user_data);
+    if (connection->holds == 0)
+        tc__free(connection);
+}
+
+void tc__http1_let_go(tc__http1connection_t *connection) {
+    tc__http1_hold(connection);
+    tc__timer_stop(tc__http1_loop(connection), &connection->timer);
+    connection->state = TC__HTTP1_DETACHED;
+    connection->detached = true;
+    tc__iostream_release(connection->stream, on_detached_closed, connection);
+    end_exchange(connection, 0);
+    tc__http1_release(connection);
 }
 
 /* ---- What the stream tells ---- */
@@ -418,6 +445,8 @@ static size_t take_data(tc__http1connection_t *connection, tc_bytes_t bytes) {
         return discard(connection, bytes.len);
     const char *end = bytes.data + bytes.len, *at = feed(connection, bytes.data, end);
     end_feeding(connection, at < end);
+    if (connection->detached) /* what is left is the new owner's */
+        return (size_t)(at - bytes.data);
     if (connection->state >= TC__HTTP1_CLOSING)
         return at == end ? bytes.len : discard(connection, (size_t)(end - at)) + (size_t)(at - bytes.data);
     if (connection->state == TC__HTTP1_IDLE && connection->message)

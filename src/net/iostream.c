@@ -101,6 +101,11 @@ static void finish_single(tc_iostream_t *stream) {
     tc__read_fail(stream, stream->error);
     tc__write_tell(stream);
     stream->finished = true;
+    if (stream->ops && stream->ops->closed) {
+        void (*closed)(void *data) = stream->ops->closed;
+        stream->ops->closed = NULL;
+        closed(stream->ops->closed_data);
+    }
     if (!stream->close_cb || stream->close_told)
         return;
     stream->close_told = true;
@@ -277,6 +282,18 @@ void tc__iostream_set_sink(tc_iostream_t *stream, const tc__stream_sink_t *sink,
     assert(stream->watched == 0 || stream->paused);
     stream->sink = sink;
     stream->self = self;
+}
+
+int tc__iostream_prepare_release(tc_iostream_t *stream) {
+    return tc__iostream_ops(stream) ? 0 : tc__fail(TC_ENOMEM, "out of memory for a stream");
+}
+
+void tc__iostream_release(tc_iostream_t *stream, void (*closed)(void *data), void *data) {
+    stream->sink = NULL;
+    stream->close_data = NULL;
+    stream->paused = true;
+    stream->ops->closed = closed;
+    stream->ops->closed_data = data;
 }
 
 void tc__iostream_set_read_size(tc_iostream_t *stream, size_t size) {

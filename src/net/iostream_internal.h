@@ -142,6 +142,12 @@ void tc__iostream_close_when_written(tc_iostream_t *stream);
 /* Close with an error as the reason; `closed` is called before it returns unless a sink call is on the stack, then soon
  * after. */
 void tc__iostream_fail(tc_iostream_t *stream, int err);
+/* Close with that error, from the ready queue: what was to be sent is lost, and the peer sees it. */
+void tc__iostream_doom(tc_iostream_t *stream, int err);
+/* The sink gives it away: single operations from now on, and what the sink leaves is read first. `closed(data)` is
+ * called once, when it is closed. What it needs is made before: 0 or TC_ENOMEM. */
+int tc__iostream_prepare_release(tc_iostream_t *stream);
+void tc__iostream_release(tc_iostream_t *stream, void (*closed)(void *data), void *data);
 
 /* Abort: RST where the transport has one, so that the peer does not take it for a clean end. */
 void tc__iostream_abort(tc_iostream_t *stream);

@@ -96,6 +96,8 @@ typedef struct tc__stream_ops {
     uint64_t served;                /* how many reads were */
     tc__chunk_t *done, **done_tail; /* marks that are to be told */
     tc__stream_end_t peer, local;
+    void (*closed)(void *data); /* of a sink that gave it away; NULL: none, or it knows */
+    void *closed_data;
     char delimiter[255];
 } tc__stream_ops_t;
 
@@ -185,9 +187,8 @@ tc_iostream_t *tc__iostream_alloc(tc_ioloop_t *loop, const tc__transport_t *tran
                                   const tc_iostream_options_t *options); /* paused, fd -1; NULL: out of memory */
 void tc__iostream_discard(tc_iostream_t *stream);                        /* of one that never had a descriptor */
 int tc__iostream_check_options(const tc_iostream_options_t *options);
-void tc__iostream_soon(tc_iostream_t *stream);          /* look after it from the ready queue */
-void tc__iostream_doom(tc_iostream_t *stream, int err); /* close with that error, from the ready queue */
-void tc__iostream_end(tc_iostream_t *stream, int err);  /* close the transport now, tell later */
+void tc__iostream_soon(tc_iostream_t *stream);         /* look after it from the ready queue */
+void tc__iostream_end(tc_iostream_t *stream, int err); /* close the transport now, tell later */
 
 /* iostream_events.c */
 void tc__iostream_watch(tc_iostream_t *stream); /* bring the transport's interest in line, unless events are at work */

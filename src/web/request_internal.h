@@ -25,6 +25,7 @@
  *     sse.c             streams of events
  *     redirect_to_https.c  from http to https
  *     mount.c           its way to an application that is mounted in another
+ *     detach.c          its stream, given to another protocol
  *     slash.c           with a slash at the end of the path, or without
  *     own_headers.c     fields of all answers: request ids, CORS …
  *     request_json.c    JSON in and out
