@@ -90,6 +90,9 @@ TC_EXTERN int tc_test_client_start(tc_test_client_t *client, const char *path, c
 /** Let `ms` pass: timers run in their order, and all that follows from them. 0: only what is ready. */
 TC_EXTERN int tc_test_client_advance(tc_test_client_t *client, uint64_t ms);
 
+/** Let the work that runs on executors end, in real time, and all that follows from it; the clock stands still. */
+TC_EXTERN void tc_test_client_settle(tc_test_client_t *client);
+
 /** The response of a request, complete; NULL: not yet. Valid until the client is freed. */
 TC_EXTERN const tc_http_response_t *tc_test_client_response(tc_test_client_t *client, int id);
 

@@ -84,6 +84,16 @@ int tc_test_client_advance(tc_test_client_t *client, uint64_t ms) {
     return 0;
 }
 
+void tc_test_client_settle(tc_test_client_t *client) {
+    if (!client)
+        return;
+    tc__ioloop_advance(client->loop, 0);
+    while (tc__ioloop_has_jobs(client->loop)) {
+        tc__ioloop_turn(client->loop, true);
+        tc__ioloop_advance(client->loop, 0);
+    }
+}
+
 /* To the next timer; false: there is none, or none within the time that a test is given. */
 static bool step_clock(tc_ioloop_t *loop, uint64_t end) {
     uint64_t next = tc__timer_wheel_next(&loop->wheel), now = tc__ioloop_now(loop);

@@ -6,6 +6,7 @@
  */
 #include "testing/test_client_internal.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include <tornadoc/escape.h>
@@ -322,9 +323,8 @@ static int send_body_fields(tc__fetch_t *fetch, const tc_fetch_options_t *option
 static int send_body(tc__fetch_t *fetch, tc_bytes_t bytes) {
     if (!fetch->is_chunked || bytes.len == 0)
         return send_bytes(fetch, bytes);
-    const char *size = tc__arena_sprintf(&fetch->arena, "%zx\r\n", bytes.len);
-    if (!size)
-        return TC_ENOMEM;
+    char size[24];
+    snprintf(size, sizeof size, "%zx\r\n", bytes.len);
     TC_TRY(send_bytes(fetch, tc_str(size)));
     TC_TRY(send_bytes(fetch, bytes));
     return send_bytes(fetch, tc_str("\r\n"));

@@ -312,8 +312,35 @@ static void who_reads_too_slowly_is_cut(void **state) {
     forget_log();
 }
 
+static void notes_work(void *arg) {
+    (void)arg;
+    note("done");
+}
+
+static int works(void *arg, void **out) {
+    (void)arg, (void)out;
+    return 0;
+}
+
+static int starts_work(tc_request_t *req) {
+    tc_future_unref(tc_run_in_executor(NULL, works, req, notes_work));
+    return tc_then(req, tc_sleep(NULL, 1000), NULL, NULL);
+}
+
+static void work_on_executors_may_be_waited_for(void **state) {
+    (void)state;
+    route("/work", HANDLER(.get = starts_work));
+    int id = start("/work", NULL);
+    tc_test_client_settle(client);
+    assert_string_equal(noted(), "done");
+    assert_string_equal(answered(id), "");
+    tc_test_client_advance(client, 1000);
+    assert_string_equal(answered(id), "200 ");
+}
+
 static void every_function_takes_null(void **state) {
     (void)state;
+    tc_test_client_settle(NULL);
     assert_null(tc_test_client_partial(NULL, 1));
     assert_null(tc_test_client_interim(NULL, 1, 0));
     assert_string_equal(tc_test_client_read(NULL, 1).data, "");
@@ -342,6 +369,7 @@ int main(void) {
         WEB_TEST(events_come_one_by_one),
         WEB_TEST(who_takes_no_more_leaves_it_in_the_server),
         WEB_TEST(who_reads_too_slowly_is_cut),
+        WEB_TEST(work_on_executors_may_be_waited_for),
         WEB_TEST(every_function_takes_null),
     };
     return cmocka_run_group_tests_name("test_response", tests, watch_web, NULL);
