@@ -101,17 +101,14 @@ static int streams_on(tc_request_t *req) {
 
 static void an_answer_that_was_cut_has_its_error(void **state) {
     (void)state;
-    raw_t raw;
     route("/", HANDLER(.get = streams_on, .timeout_ms = 10));
     hear_all();
-    raw_open(&raw, NULL);
-    raw_send(&raw, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
-    tc__ioloop_advance(raw.loop, 2000);
+    start("/", NULL);
+    tc_test_client_advance(client, 2000);
     assert_log("no outcome after 10 ms");
     char wanted[40];
     snprintf(wanted, sizeof wanted, "503 err:%d", TC_ETIMEDOUT);
     assert_non_null(strstr(noted(), wanted));
-    raw_close(&raw);
 }
 
 /* ---- The default ---- */

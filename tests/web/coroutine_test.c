@@ -159,24 +159,20 @@ static int note_chunk(tc_request_t *req, tc_bytes_t chunk) {
 }
 
 static void a_chunk_is_dealt_with_before_the_next_is_given_out(void **state) {
-    raw_t raw;
     (void)state;
     route("/", HANDLER(.flags = TC_COROUTINE, .body = TC_BODY_STREAM, .data_received = note_chunk, .post = hello));
-    raw_open(&raw, NULL);
-    raw_send(&raw, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nab");
-    raw_send(&raw, "cd");
+    int id = start("/", FETCH(.stream = true, .body = tc_str("ab")));
+    tc_test_client_send(client, id, tc_str("cd"));
     assert_string_equal(noted(), "<ab");
-    tc__ioloop_advance(raw.loop, 10);
+    tc_test_client_advance(client, 10);
     assert_string_equal(noted(), "ab> <cd");
-    tc__ioloop_advance(raw.loop, 10);
-    raw_send(&raw, "ef");
+    tc_test_client_advance(client, 10);
+    tc_test_client_send(client, id, tc_str("ef"));
     assert_string_equal(noted(), "cd> <ef");
-    tc__ioloop_advance(raw.loop, 10);
+    tc_test_client_finish(client, id, NULL);
+    tc_test_client_advance(client, 10);
     assert_string_equal(noted(), "ef>");
-    assert_non_null(strstr(raw_text(&raw), "hello"));
-    raw_close(&raw);
-    tc_application_free(app);
-    app = NULL;
+    assert_non_null(strstr(answered(id), "hello"));
 }
 
 static int prepare_finishes(tc_request_t *req) {

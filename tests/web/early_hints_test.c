@@ -24,7 +24,7 @@ static void no_hint_can_inject_anything(void **state) {
     }
 }
 
-static void the_test_client_passes_over_hints(void **state) {
+static void hints_are_told_apart_from_the_answer(void **state) {
     (void)state;
     link_value = "</a.css>; rel=preload";
     route("/", HANDLER(.get = hints));
@@ -66,33 +66,27 @@ static void on_end(tc_request_t *req, int err) {
     note("finish(%s)", err == TC_ECLOSED ? "closed" : err ? "?" : "0");
 }
 
-#define GET "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
-
 static void hints_are_sent_before_the_answer_is_made(void **state) {
     (void)state;
-    raw_t raw;
     route("/", HANDLER(.get = hints_later, .on_finish = on_end));
-    raw_open(&raw, NULL);
-    raw_send(&raw, GET);
-    assert_string_equal(raw_text(&raw), "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n");
-    tc__ioloop_advance(raw.loop, 10);
-    assert_non_null(strstr(raw_text(&raw), "\r\n\r\nanswered"));
+    int id = start("/", NULL);
+    assert_int_equal(tc_http_response_status(tc_test_client_interim(client, id, 0)), 103);
+    assert_string_equal(tc_http_response_header(tc_test_client_interim(client, id, 0), "Link"), "</a.css>");
+    assert_null(tc_test_client_partial(client, id));
+    tc_test_client_advance(client, 10);
+    assert_string_equal(answered(id), "200 answered");
     assert_string_equal(noted(), "0 0 0 finish(0)");
-    raw_close(&raw);
 }
 
 static void hints_for_a_client_that_left_fail_silently(void **state) {
     (void)state;
     char wanted[64];
-    raw_t raw;
     route("/", HANDLER(.get = hints_later, .on_finish = on_end));
-    raw_open(&raw, NULL);
-    raw_send(&raw, GET);
-    tc__iostream_abort(raw.stream);
-    tc__ioloop_advance(raw.loop, 10);
+    int id = start("/", NULL);
+    tc_test_client_disconnect(client, id);
+    tc_test_client_advance(client, 10);
     snprintf(wanted, sizeof(wanted), "0 %d 1 finish(closed)", TC_ECLOSED);
     assert_string_equal(noted(), wanted);
-    raw_close(&raw);
 }
 
 static void a_hint_that_cannot_be_sent_ends_the_connection(void **state) {
@@ -101,7 +95,7 @@ static void a_hint_that_cannot_be_sent_ends_the_connection(void **state) {
     raw_t raw;
     route("/", HANDLER(.get = hints_later, .on_finish = on_end));
     raw_open(&raw, NULL);
-    raw_send(&raw, GET);
+    raw_send(&raw, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
     tc__memory_fail_send(raw.stream->t.memory.peer, EPIPE);
     tc__ioloop_advance(raw.loop, 10);
     assert_null(raw.stream);
@@ -113,7 +107,7 @@ static void a_hint_that_cannot_be_sent_ends_the_connection(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         WEB_TEST(no_hint_can_inject_anything),
-        WEB_TEST(the_test_client_passes_over_hints),
+        WEB_TEST(hints_are_told_apart_from_the_answer),
         WEB_TEST(hints_after_the_headers_are_an_error_and_the_answer_goes_on),
         WEB_TEST(hints_are_sent_before_the_answer_is_made),
         WEB_TEST(hints_for_a_client_that_left_fail_silently),

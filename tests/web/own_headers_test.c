@@ -110,18 +110,17 @@ static void without_random_bytes_there_is_no_id_and_all_goes_on(void **state) {
 
 /* ---- Strict-Transport-Security ---- */
 
-static int greets_by_https(tc_request_t *req) {
-    req->in->is_tls = true;
+static int is_in_conflict(tc_request_t *req) {
     return tc_http_error(req, 409, NULL); /* the fields are set again for the page */
 }
 
 static void https_is_said_to_be_all_there_is_over_https(void **state) {
     (void)state;
     use_options(&(tc_application_options_t){ .strict_transport_security = "max-age=63072000; includeSubDomains" });
-    route("/http", HANDLER(.get = greets));
-    route("/https", HANDLER(.get = greets_by_https));
-    assert_string_equal(field("Strict-Transport-Security", "/http", NULL), "");
-    assert_string_equal(field("Strict-Transport-Security", "/https", NULL), "max-age=63072000; includeSubDomains");
+    route("/", HANDLER(.get = is_in_conflict));
+    assert_string_equal(field("Strict-Transport-Security", "/", NULL), "");
+    assert_string_equal(field("Strict-Transport-Security", "https://localhost/", NULL),
+                        "max-age=63072000; includeSubDomains");
 }
 
 static void what_is_no_such_field_is_refused(void **state) {

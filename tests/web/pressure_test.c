@@ -19,12 +19,10 @@ static int waits_after_each_flush(tc_request_t *req) {
 
 static void whoever_waits_for_a_small_mark_is_woken(void **state) {
     (void)state;
-    raw_t raw;
     route("/", HANDLER(.get = waits_after_each_flush));
-    raw_open(&raw, &(tc_httpserver_options_t){ .output_mark = 1 });
-    raw_send(&raw, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
-    assert_non_null(strstr(raw_text(&raw), "6\r\nfirst \r\n6\r\nsecond\r\n0\r\n\r\n"));
-    raw_close(&raw);
+    serve_as(&(tc_test_client_options_t){ .server = &(tc_httpserver_options_t){ .output_mark = 1 } });
+    int id = start("/", NULL);
+    assert_string_equal(answered(id), "200 first second");
 }
 
 static int writes_too_much(tc_request_t *req) {

@@ -7,11 +7,6 @@ static int to_https(tc_request_t *req) {
     return tc_redirect_to_https(req, port);
 }
 
-static int came_by_https(tc_request_t *req) {
-    req->in->is_tls = true;
-    return 0;
-}
-
 static int says_hello(tc_request_t *req) {
     return tc_write(req, "hello");
 }
@@ -101,23 +96,17 @@ static void every_method_is_sent_there_and_stays(void **state) {
 
 static void from_admit_the_body_is_not_waited_for(void **state) {
     (void)state;
-    raw_t raw;
     route("/", HANDLER(.admit = to_https, .post = says_hello));
-    raw_open(&raw, NULL);
-    raw_send(&raw, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\nExpect: 100-continue\r\n\r\n");
-    assert_non_null(strstr(raw_text(&raw), "HTTP/1.1 308 "));
-    assert_null(strstr(raw_text(&raw), "100 Continue"));
-    raw_close(&raw);
+    int id = start("/", FETCH(.stream = true, .headers = HEADERS("Content-Length", "1000", "Expect", "100-continue")));
+    assert_int_equal(tc_http_response_status(tc_test_client_response(client, id)), 308);
+    assert_null(tc_test_client_interim(client, id, 0));
 }
 
 static void requests_by_https_go_on(void **state) {
     (void)state;
-    tc_router_t *secure = tc_application_group(app, "", HANDLER(.initialize = came_by_https, .admit = to_https));
-    tc_router_add(secure, "/secure", HANDLER(.get = says_hello), NULL);
-    tc_router_t *plain = tc_application_group(app, "", HANDLER(.admit = to_https));
-    tc_router_add(plain, "/plain", HANDLER(.get = says_hello), NULL);
-    assert_ask("/secure", "200 hello");
-    assert_string_equal(way("GET", "/plain", "example.com"), "308 https://example.com/plain");
+    route("/", HANDLER(.admit = to_https, .get = says_hello));
+    assert_ask("https://example.com/", "200 hello");
+    assert_string_equal(way("GET", "/", "example.com"), "308 https://example.com/");
 }
 
 static void ordinary_routes_beside_it_answer_in_the_clear(void **state) {

@@ -159,14 +159,11 @@ static int sleeps(tc_request_t *req) {
 
 static void a_trailer_for_a_client_that_left_harms_nothing(void **state) {
     (void)state;
-    raw_t raw;
     route("/", HANDLER(.get = sleeps));
-    raw_open(&raw, NULL);
-    raw_send(&raw, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
-    tc__iostream_abort(raw.stream);
-    tc__ioloop_advance(raw.loop, 10);
+    int id = start("/", NULL);
+    tc_test_client_disconnect(client, id);
+    tc_test_client_advance(client, 10);
     assert_string_equal(noted(), "0");
-    raw_close(&raw);
 }
 
 int main(void) {

@@ -222,20 +222,11 @@ static void what_a_names_prefix_promises_is_kept(void **state) {
     }
 }
 
-static void make_https(tc_request_t *req) {
-    req->in->is_tls = true;
-}
-
-static int sets_by_https(tc_request_t *req) {
-    make_https(req);
-    return sets(req);
-}
-
 static void over_https_a_cookie_is_for_https(void **state) {
     (void)state;
     use_options(&with_secret);
-    route("/", HANDLER(.get = sets_by_https));
-    serve();
+    route("/", HANDLER(.get = sets));
+    serve_as(&(tc_test_client_options_t){ .origin = "https://localhost" });
     assert_string_equal(set("a", "b", NULL), "a=b; Path=/; Secure");
     assert_string_equal(set("a", "b", OPTIONS(.insecure = true)), "a=b; Path=/");
 }

@@ -78,27 +78,23 @@ static void a_form_is_read_as_a_buffered_one_is_but_for_its_files(void **state) 
             fail_msg("%s: %s", forms[i].why, answer);
         forget_log();
     }
-    settle(tc_test_client_loop(client));
+    tc_test_client_settle(client);
     assert_int_equal(count_entries(dir), 0);
 }
 
 static void it_may_come_byte_by_byte(void **state) {
     (void)state;
-    raw_t raw;
     static const char body[] = FIELD("a", "1") UPLOAD("f", "n", "text\r\n--") END;
-    char head[200];
-    snprintf(head, sizeof head, "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: " TYPE "\r\nContent-Length: %zu\r\n\r\n",
-             sizeof(body) - 1);
     route("/", FORM(0));
-    raw_open(&raw, NULL);
-    raw_send(&raw, head);
+    int id = start("/", FETCH(.stream = true, .content_type = TYPE));
     for (size_t i = 0; i < sizeof(body) - 1; i++) {
-        raw_send_bytes(&raw, tc_bytes(body + i, 1));
-        settle(raw.loop);
+        assert_int_equal(tc_test_client_send(client, id, tc_bytes(body + i, 1)), 0);
+        tc_test_client_settle(client);
     }
-    assert_non_null(strstr(raw_text(&raw), "a=1 1; f n n application/octet-stream 8 file (text\r\n--)"));
-    settle(raw.loop);
-    raw_close(&raw);
+    assert_int_equal(tc_test_client_finish(client, id, NULL), 0);
+    assert_string_equal(answer_text(tc_test_client_wait(client, id)),
+                        "200 a=1 1; f n n application/octet-stream 8 file (text\r\n--)");
+    tc_test_client_settle(client);
 }
 
 static int says_body(tc_request_t *req) {
@@ -361,7 +357,7 @@ static void all_bodies_together_are_limited(void **state) {
     tc__file_sys.open = no_access; /* nothing of it is written */
     assert_true(answers(form(UPLOAD("f", "n", "x") UPLOAD("g", "n", "x") END), 500));
     forget_log();
-    settle(tc_test_client_loop(client));
+    tc_test_client_settle(client);
     tc__file_sys = real_calls;
     assert_string_equal(form(UPLOAD("f", "n", "x") UPLOAD("g", "n", "x") END), "200 0 1 0");
 }
@@ -396,7 +392,6 @@ static void parts_their_headers_and_arguments_are_limited(void **state) {
     static const char *const paths[] = { "/", "/buffered" };
     for (size_t i = 0; i < COUNT(paths); i++) {
         const char *path = paths[i];
-        memset(&tc__http_error_limit, 0, sizeof(tc__http_error_limit));
         assert_true(answers(form_at(path, FIELD("a", "") FIELD("a", "") UPLOAD("f", "n", "") END), 200));
         assert_true(answers(form_at(path, FIELD("a", "") FIELD("a", "") FIELD("a", "") END), 400));
         assert_log("too many arguments");
@@ -436,7 +431,7 @@ static void assert_kept(const char *path, const char *body, const char *name, co
     assert_string_equal(content_of(in_dir(name)), content);
     assert_string_equal(form_at(path, body), "200 file already exists");
     assert_string_equal(content_of(in_dir(name)), content);
-    settle(tc_test_client_loop(client));
+    tc_test_client_settle(client);
     assert_int_equal(count_entries(dir), 1);
     unlink(in_dir(name));
 }
@@ -499,7 +494,7 @@ static void a_full_disk_is_507(void **state) {
     assert_log("E application: POST / (127.0.0.1): 507: cannot write to /tmp/tornadoc-test-");
     assert_string_equal(form(large_form("name=f; filename=n", 300000)), page(507, "Insufficient Storage", NULL));
     assert_log("507");
-    settle(tc_test_client_loop(client));
+    tc_test_client_settle(client);
     tc__file_sys = real_calls;
     assert_true(answers(form(UPLOAD("f", "n", "x") END), 200));
 }
@@ -514,17 +509,25 @@ static void other_failures_are_500(void **state) {
 
 static int opened; /* descriptors, with the loop's own */
 
-static void begin_large(raw_t *raw) {
-    raw_open(raw, NULL);
-    opened = count_entries("/proc/self/fd");
-    raw_send(raw, "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: " TYPE "\r\nContent-Length: 10000000\r\n\r\n" UPLOAD(
-                      "e", "first", "whole") "--b\r\nContent-Disposition: form-data; name=f; filename=n\r\n\r\n");
-    settle(raw->loop);
+#define BEGIN "--b\r\nContent-Disposition: form-data; name=f; filename=n\r\n\r\n"
+
+static int begin_form(const char *text) {
     memset(large, 'x', sizeof large - 1);
-    for (int i = 0; i < 10; i++) {
-        raw_send_bytes(raw, tc_bytes(large, 20000));
-        settle(raw->loop);
+    return start("/", FETCH(.stream = true, .body = tc_str(text), .content_type = TYPE,
+                            .headers = HEADERS("Content-Length", "10000000")));
+}
+
+/* Its id. */
+static int begin_large(void) {
+    serve();
+    opened = count_entries("/proc/self/fd");
+    int id = begin_form(UPLOAD("e", "first", "whole") BEGIN);
+    tc_test_client_settle(client);
+    for (int i = 0; i < 10 && !tc_test_client_response(client, id); i++) {
+        tc_test_client_send(client, id, tc_bytes(large, 20000));
+        tc_test_client_settle(client);
     }
+    return id;
 }
 
 static void on_end(tc_request_t *req, int err) {
@@ -534,17 +537,14 @@ static void on_end(tc_request_t *req, int err) {
 
 static void a_client_that_leaves_in_the_middle_leaves_nothing(void **state) {
     (void)state;
-    raw_t raw;
     route("/", FORM(.on_finish = on_end));
-    begin_large(&raw);
+    int id = begin_large();
     assert_int_equal(count_entries(dir), 2);
-    tc_iostream_close(raw.stream);
-    raw_turn(&raw);
-    settle(raw.loop);
+    tc_test_client_disconnect(client, id);
+    tc_test_client_settle(client);
     assert_int_equal(count_entries(dir), 0);
     assert_int_equal(count_entries("/proc/self/fd"), opened);
     assert_string_equal(noted(), "finish(closed)");
-    raw_close(&raw);
 }
 
 static int fails_at_the_second(tc_request_t *req, tc_http_file_t *part) {
@@ -554,13 +554,10 @@ static int fails_at_the_second(tc_request_t *req, tc_http_file_t *part) {
 
 static void a_handler_that_fails_in_the_middle_leaves_nothing(void **state) {
     (void)state;
-    raw_t raw;
     route("/", FORM(.part_begin = fails_at_the_second, .on_finish = on_end));
-    begin_large(&raw);
-    assert_non_null(strstr(raw_text(&raw), "500 Internal Server Error"));
+    assert_true(answers(answered(begin_large()), 500));
     assert_log("the handler failed: protocol broken by the peer");
     assert_string_equal(noted(), "finish(success)");
-    raw_close(&raw);
 }
 
 static uv_sem_t writing, go_on;
@@ -573,27 +570,21 @@ static ssize_t waits_to_write(int fd, const void *data, size_t len, uint64_t at_
 
 static void the_socket_is_not_read_while_a_write_is_under_way_and_the_client_may_leave(void **state) {
     (void)state;
-    raw_t raw;
     uv_sem_init(&writing, 0);
     uv_sem_init(&go_on, 0);
     route("/", FORM(.on_finish = on_end));
     tc__file_sys.pwrite = waits_to_write;
-    raw_open(&raw, NULL);
-    raw_send(&raw, "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: " TYPE "\r\nContent-Length: 10000000\r\n\r\n"
-                   "--b\r\nContent-Disposition: form-data; name=f; filename=n\r\n\r\n");
-    memset(large, 'x', sizeof large - 1);
-    raw_send_bytes(&raw, tc_bytes(large, 300000)); /* the pipe holds 64 KiB */
+    int id = begin_form(BEGIN);
+    tc_test_client_send(client, id, tc_bytes(large, 300000));
     uv_sem_wait(&writing);
-    raw_turn(&raw);
-    assert_true(tc_iostream_write_queue_size(raw.stream) > 100000);
-    tc_iostream_close(raw.stream);
-    raw_turn(&raw);
+    tc_test_client_advance(client, 0);
+    assert_true(tc_test_client_unread(client, id) > 160000);
+    tc_test_client_disconnect(client, id);
     assert_string_equal(noted(), ""); /* the write still needs it */
     for (int i = 0; i < 5; i++)       /* it may read what was there before */
         uv_sem_post(&go_on);
-    settle(raw.loop);
+    tc_test_client_settle(client);
     assert_string_equal(noted(), "finish(closed)");
-    raw_close(&raw);
     uv_sem_destroy(&writing);
     uv_sem_destroy(&go_on);
 }
@@ -604,19 +595,15 @@ static void post(void *semaphore) {
 
 static void a_loop_may_end_while_a_write_is_under_way(void **state) {
     (void)state;
-    raw_t raw;
     uv_sem_init(&writing, 0);
     uv_sem_init(&go_on, 0);
     route("/", FORM(.on_finish = on_end));
     tc__file_sys.pwrite = waits_to_write;
-    raw_open(&raw, NULL);
-    raw_send(&raw, "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: " TYPE "\r\nContent-Length: 10000000\r\n\r\n"
-                   "--b\r\nContent-Disposition: form-data; name=f; filename=n\r\n\r\n");
-    memset(large, 'x', sizeof large - 1);
-    raw_send_bytes(&raw, tc_bytes(large, 300000));
+    int id = begin_form(BEGIN);
+    tc_test_client_send(client, id, tc_bytes(large, 300000));
     uv_sem_wait(&writing);
-    tc_ioloop_set_data(raw.loop, &go_on, post); /* called when the loop has told everybody of its end */
-    raw_close(&raw);
+    tc_ioloop_set_data(tc_test_client_loop(client), &go_on, post); /* when the loop has told everybody of its end */
+    stop_serving();
     assert_int_equal(count_entries(dir), 0);
     noted();
     forget_log();
@@ -716,31 +703,25 @@ static int says_file_size(tc_request_t *req) {
 static void a_hundred_megabytes_go_through_a_little_memory(void **state) {
     (void)state;
     enum { MB = 100, CHUNK = 50000 };
-    raw_t raw;
     route("/", HANDLER(.post = says_file_size, .body = TC_BODY_FORM, .max_body_size = 200 << 20));
-    raw_open(&raw, NULL);
-    static const char begin[] = "--b\r\nContent-Disposition: form-data; name=f; filename=n\r\n\r\n",
-                      end[] = "\r\n--b--";
-    char head[200];
-    snprintf(head, sizeof head, "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: " TYPE "\r\nContent-Length: %zu\r\n\r\n",
-             MB * 1000000 + strlen(begin) + strlen(end));
-    raw_send(&raw, head);
-    raw_send(&raw, begin);
+    char length[20];
+    snprintf(length, sizeof length, "%zu", MB * 1000000 + strlen(BEGIN) + strlen("\r\n--b--"));
     memset(large, 'x', sizeof large - 1);
+    int id = start("/", FETCH(.stream = true, .body = tc_str(BEGIN), .content_type = TYPE,
+                              .headers = HEADERS("Content-Length", length)));
     long before = atomic_load(&held);
     atomic_store(&most, before);
     for (int i = 0; i < MB * 1000000 / CHUNK; i++) {
-        raw_send_bytes(&raw, tc_bytes(large, CHUNK));
-        while (tc_iostream_write_queue_size(raw.stream) > 0)
-            settle(raw.loop);
+        assert_int_equal(tc_test_client_send(client, id, tc_bytes(large, CHUNK)), 0);
+        while (tc_test_client_unread(client, id) > 0)
+            tc_test_client_settle(client);
     }
-    raw_send(&raw, end);
-    settle(raw.loop);
+    tc_test_client_send(client, id, tc_str("\r\n--b--"));
+    const char *answer = answer_text(tc_test_client_wait(client, id));
     long more = atomic_load(&most) - before;
     print_message("%d MB in a form: at most %ld KiB of memory more\n", MB, more / 1024);
-    assert_non_null(strstr(raw_text(&raw), "100000000 100000000"));
+    assert_string_equal(answer, "200 100000000 100000000");
     assert_true(more < 1 << 20);
-    raw_close(&raw);
 }
 
 static int measure_web(void **state) {

@@ -44,65 +44,50 @@ static void large_bodies_go_to_a_file_and_others_stay_in_memory(void **state) {
                             bodies[i].answer);
 }
 
-static void send_chunked(raw_t *raw, size_t len) {
-    char line[20];
-    raw_send(raw, "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
-    for (size_t at = 0; at < len && raw->stream;) {
-        size_t chunk = len - at < 10000 ? len - at : 10000;
-        snprintf(line, sizeof line, "%zx\r\n", chunk);
-        raw_send(raw, line);
-        raw_send_bytes(raw, tc_bytes(bytes + at, chunk));
-        raw_send(raw, "\r\n");
-        settle(raw->loop);
-        at += chunk;
+/* Its id; the end is to follow. */
+static int send_chunked(size_t len) {
+    int id = start("/", FETCH(.stream = true));
+    for (size_t at = 0; at < len && !tc_test_client_response(client, id); at += 10000) {
+        assert_int_equal(tc_test_client_send(client, id, tc_bytes(bytes + at, len - at < 10000 ? len - at : 10000)), 0);
+        tc_test_client_settle(client);
     }
+    return id;
+}
+
+static const char *end_chunked(int id) {
+    tc_test_client_finish(client, id, NULL);
+    return answer_text(tc_test_client_wait(client, id));
 }
 
 static void a_length_need_not_be_known_before(void **state) {
     (void)state;
-    raw_t raw;
     route("/", HANDLER(.post = says_body, .body = TC_BODY_SPOOL));
-    raw_open(&raw, NULL);
     static const struct {
         size_t len;
         const char *answer;
-    } bodies[] = { { 1, "1 memory same" },
-                   { IN_MEMORY, "65536 memory same" },
-                   { IN_MEMORY + 1, "65537 file same" },
-                   { LARGE, "1000000 file same" } };
-    for (size_t i = 0; i < COUNT(bodies); i++) {
-        raw.len = 0;
-        send_chunked(&raw, bodies[i].len);
-        raw_send(&raw, "0\r\n\r\n");
-        settle(raw.loop);
-        assert_non_null(strstr(raw_text(&raw), bodies[i].answer));
-    }
-    raw_close(&raw);
+    } bodies[] = { { 1, "200 1 memory same" },
+                   { IN_MEMORY, "200 65536 memory same" },
+                   { IN_MEMORY + 1, "200 65537 file same" },
+                   { LARGE, "200 1000000 file same" } };
+    for (size_t i = 0; i < COUNT(bodies); i++)
+        assert_string_equal(end_chunked(send_chunked(bodies[i].len)), bodies[i].answer);
 }
 
 static void a_client_that_leaves_leaves_no_file(void **state) {
     (void)state;
-    raw_t raw;
     route("/", HANDLER(.post = says_body, .body = TC_BODY_SPOOL));
-    raw_open(&raw, NULL);
-    send_chunked(&raw, 300000);
+    int id = send_chunked(300000);
     assert_int_equal(count_entries(dir), 1);
-    tc_iostream_close(raw.stream);
-    raw_turn(&raw);
-    settle(raw.loop);
+    tc_test_client_disconnect(client, id);
+    tc_test_client_settle(client);
     assert_int_equal(count_entries(dir), 0);
-    raw_close(&raw);
 }
 
 static void a_limit_counts_what_goes_to_a_file(void **state) {
     (void)state;
-    raw_t raw;
     route("/", HANDLER(.post = says_body, .body = TC_BODY_SPOOL, .max_body_size = 200000));
-    raw_open(&raw, NULL);
-    send_chunked(&raw, 300000);
-    assert_non_null(strstr(raw_text(&raw), " 413 "));
-    settle(raw.loop);
-    raw_close(&raw);
+    int id = send_chunked(300000);
+    assert_int_equal(tc_http_response_status(tc_test_client_response(client, id)), 413);
     assert_log("413 POST /");
 }
 
@@ -117,24 +102,12 @@ static void what_is_gathered_counts_among_all_bodies(void **state) {
 
 static void files_are_given_up_for_those_of_faster_clients(void **state) {
     (void)state;
-    raw_t slow, fast;
     use_options(&(tc_application_options_t){ .spool_dir = dir, .max_spooled_size = 400000 });
     route("/", HANDLER(.post = says_body, .body = TC_BODY_SPOOL));
-    raw_open(&slow, NULL);
-    send_chunked(&slow, 300000);
-    settle(slow.loop);
-    fast = (raw_t){ .loop = slow.loop, .server = slow.server };
-    raw_connect(&fast);
-    send_chunked(&fast, 300000);
-    settle(slow.loop);
-    raw_send(&fast, "0\r\n\r\n");
-    settle(slow.loop);
-    assert_non_null(strstr(raw_text(&slow), " 507 "));
+    int slow = send_chunked(300000), fast = send_chunked(300000);
+    assert_string_equal(end_chunked(fast), "200 300000 file same");
+    assert_int_equal(tc_http_response_status(tc_test_client_response(client, slow)), 507);
     assert_log("507 POST / (127.0.0.1): too many bodies are in files, and this one comes slowest");
-    assert_non_null(strstr(raw_text(&fast), "300000 file same"));
-    tc_iostream_close(fast.stream);
-    free(fast.text);
-    raw_close(&slow);
 }
 
 /* ---- Failures ---- */
@@ -168,7 +141,7 @@ static void all_files_together_have_a_limit(void **state) {
     assert_string_equal(send_bytes(500000), "200 500000 file same");
     assert_int_equal(strncmp(send_bytes(500001), "507 ", 4), 0);
     assert_log("507 POST /");
-    settle(tc_test_client_loop(client));                             /* a write may still be under way */
+    tc_test_client_settle(client);                                   /* a write may still be under way */
     assert_string_equal(send_bytes(500000), "200 500000 file same"); /* what others had is given back */
 }
 
@@ -178,12 +151,12 @@ static void other_failures_are_500(void **state) {
     tc__file_sys.pwrite = bad_disk;
     assert_string_equal(send_bytes(LARGE), page(500, "Internal Server Error", NULL));
     assert_log("the handler failed: i/o error: cannot write to /tmp/tornadoc-test-");
-    settle(tc_test_client_loop(client));
+    tc_test_client_settle(client);
     tc__file_sys = real_calls;
     tc__file_sys.open = no_access;
     assert_string_equal(send_bytes(LARGE), page(500, "Internal Server Error", NULL));
     assert_log("the handler failed: permission denied: cannot make a file in /tmp/tornadoc-test-");
-    settle(tc_test_client_loop(client));
+    tc_test_client_settle(client);
     tc__file_sys = real_calls;
     assert_string_equal(send_bytes(LARGE), "200 1000000 file same");
 }
@@ -254,7 +227,7 @@ static void a_body_may_be_kept_wherever_it_is(void **state) {
     assert_string_equal(ask_with(path, FETCH(.body = tc_str("buffered"))), "200 kept");
     assert_string_equal(content_of(in_dir("kept")), "buffered");
     unlink(in_dir("kept"));
-    settle(tc_test_client_loop(client));
+    tc_test_client_settle(client);
 }
 
 static void what_is_copied_to_be_kept_counts_among_all_bodies(void **state) {

@@ -42,21 +42,7 @@ static void use_sessions(const tc_application_options_t *options) {
     route("/two", HANDLER(.get = keeps_two));
     route("/clear", HANDLER(.get = forgets));
     route("/anew", HANDLER(.get = forgets_and_begins_anew));
-    serve();
-}
-
-/* A browser with one cookie. */
-static char cookie[5000] = "";
-
-static const char *browse(const char *path) {
-    const tc_http_response_t *response = tc_test_client_fetch(
-        client, path, FETCH(.headers = HEADERS(*cookie ? "Cookie" : "X-None", cookie)));
-    const char *set = tc_http_response_header(response, "Set-Cookie");
-    if (set) {
-        snprintf(cookie, sizeof cookie, "%s", set);
-        *strchr(cookie, ';') = '\0';
-    }
-    return answer_text(response);
+    serve_as(&(tc_test_client_options_t){ .origin = "https://localhost" });
 }
 
 static const char *set_cookie(const char *path) {
@@ -66,24 +52,22 @@ static const char *set_cookie(const char *path) {
 
 static void what_is_kept_comes_back(void **state) {
     (void)state;
-    cookie[0] = '\0';
     use_sessions(&with_secret);
-    assert_string_equal(browse("/get?name=user"), "200 nothing");
-    assert_string_equal(browse("/set?name=user&value=Zo%C3%AB+%26+%3B%3D%25"), "200 kept");
-    assert_string_equal(browse("/set?name=theme&value=dark"), "200 kept");
-    assert_string_equal(browse("/get?name=user"), "200 Zo\xc3\xab & ;=%");
-    assert_string_equal(browse("/get?name=theme"), "200 dark");
-    assert_string_equal(browse("/set?name=user"), "200 kept");
-    assert_string_equal(browse("/get?name=user"), "200 nothing");
-    assert_string_equal(browse("/get?name=theme"), "200 dark");
+    assert_ask("/get?name=user", "200 nothing");
+    assert_ask("/set?name=user&value=Zo%C3%AB+%26+%3B%3D%25", "200 kept");
+    assert_ask("/set?name=theme&value=dark", "200 kept");
+    assert_ask("/get?name=user", "200 Zo\xc3\xab & ;=%");
+    assert_ask("/get?name=theme", "200 dark");
+    assert_ask("/set?name=user", "200 kept");
+    assert_ask("/get?name=user", "200 nothing");
+    assert_ask("/get?name=theme", "200 dark");
 }
 
 static void changes_are_seen_at_once_and_make_one_cookie(void **state) {
     (void)state;
-    cookie[0] = '\0';
     use_sessions(&with_secret);
-    assert_string_equal(browse("/two"), "200 3 2");
-    assert_string_equal(browse("/get?name=a"), "200 3");
+    assert_ask("/two", "200 3 2");
+    assert_ask("/get?name=a", "200 3");
     assert_null(strstr(set_cookie("/two"), ", session="));
 }
 
@@ -105,36 +89,38 @@ static void its_cookie_is_as_the_options_say(void **state) {
     const char *set = set_cookie("/two");
     assert_memory_equal(set, "__Host-s=2|", 11);
     assert_non_null(strstr(set, "; Max-Age=60; Path=/; SameSite=Strict; Secure"));
-    cookie[0] = '\0';
-    browse("/two");
-    assert_string_equal(browse("/get?name=a"), "200 3");
-    tc_test_client_advance(client, 120000);
-    assert_string_equal(browse("/get?name=a"), "200 nothing"); /* whatever the browser thinks */
+    ask("/two");
+    assert_ask("/get?name=a", "200 3");
+    char kept[200];
+    snprintf(kept, sizeof kept, "__Host-s=%s", tc_test_client_cookie(client, "__Host-s"));
+    tc_test_client_advance(client, 120000); /* whatever the browser thinks */
+    assert_string_equal(ask_with("/get?name=a", FETCH(.headers = HEADERS("Cookie", kept))), "200 nothing");
 }
 
 static void a_session_that_was_changed_is_none(void **state) {
     (void)state;
-    cookie[0] = '\0';
     use_sessions(&with_secret);
-    browse("/two");
-    cookie[strlen(cookie) - 1] ^= 1;
-    assert_string_equal(browse("/get?name=a"), "200 nothing");
+    ask("/two");
+    char changed[200];
+    snprintf(changed, sizeof changed, "session=%s", tc_test_client_cookie(client, "session"));
+    changed[strlen(changed) - 1] ^= 1;
+    assert_int_equal(tc_test_client_set_cookie(client, changed), 0);
+    assert_ask("/get?name=a", "200 nothing");
 }
 
 static void logging_out_forgets_all_of_it(void **state) {
     (void)state;
-    cookie[0] = '\0';
     use_sessions(&with_secret);
-    browse("/two");
+    ask("/two");
     assert_non_null(
         strstr(set_cookie("/clear"), "session=; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; Max-Age=0; "));
-    assert_string_equal(browse("/clear"), "200 forgotten");
-    assert_string_equal(cookie, "session=");
-    assert_string_equal(browse("/get?name=a"), "200 nothing");
-    browse("/two");
-    assert_string_equal(browse("/anew"), "200 anew");
-    assert_string_equal(browse("/get?name=a"), "200 nothing");
-    assert_string_equal(browse("/get?name=c"), "200 4");
+    assert_ask("/clear", "200 forgotten");
+    assert_null(tc_test_client_cookie(client, "session"));
+    assert_ask("/get?name=a", "200 nothing");
+    ask("/two");
+    assert_ask("/anew", "200 anew");
+    assert_ask("/get?name=a", "200 nothing");
+    assert_ask("/get?name=c", "200 4");
 }
 
 static int fills(tc_request_t *req) { /* ?n= */
@@ -144,15 +130,14 @@ static int fills(tc_request_t *req) { /* ?n= */
 
 static void more_than_a_cookie_holds_is_said_so(void **state) {
     (void)state;
-    cookie[0] = '\0';
     use_options(&with_secret);
     route("/fill", HANDLER(.get = fills));
     route("/get", HANDLER(.get = recalls));
     serve();
-    assert_string_equal(browse("/fill?n=2950"), "200 ");
-    assert_null(strstr(browse("/fill?n=3100"), "200"));
+    assert_ask("/fill?n=2950", "200 ");
+    assert_null(strstr(ask("/fill?n=3100"), "200"));
     assert_log("the handler failed: beyond a limit: the cookie session has ");
-    assert_int_equal(strlen(browse("/get?name=fill")), 4 + 2950); /* what was there stays */
+    assert_int_equal(strlen(ask("/get?name=fill")), 4 + 2950); /* what was there stays */
 }
 
 static void a_session_needs_a_secret(void **state) {

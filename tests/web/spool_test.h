@@ -70,20 +70,6 @@ static inline const char *content_of(const char *path) {
     return len < 0 ? "(no file)" : text;
 }
 
-/* Let the executor's work for this client's loop end, and what follows from it. */
-static inline void settle(tc_ioloop_t *loop) {
-    tc__ioloop_advance(loop, 0);
-    while (tc__ioloop_has_jobs(loop)) {
-        tc__ioloop_turn(loop, true);
-        tc__ioloop_advance(loop, 0);
-    }
-}
-
-static inline void raw_send_bytes(raw_t *raw, tc_bytes_t bytes) {
-    assert_int_equal(tc_iostream_write(raw->stream, bytes, NULL, NULL), 0);
-    raw_turn(raw);
-}
-
 /* ---- System calls that fail ---- */
 
 static inline ssize_t full_disk(int fd, const void *data, size_t len, uint64_t at) {

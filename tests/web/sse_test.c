@@ -1,6 +1,7 @@
 /* sse_test.c - server-sent events: their text, slow and leaving clients, drains, and the same events for many. */
 #include <tornadoc/sse.h>
 
+#include "testing/test_client_internal.h"
 #include "web/web_test.h"
 
 #define EVENT(...) (&(tc_sse_event_t){ __VA_ARGS__ })
@@ -55,28 +56,37 @@ static int end_sse(void **state) {
 
 #define GET "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
-/* What the answer's chunks held. */
-static const char *heard(raw_t *raw) {
-    static char text[8192];
-    char *out = text;
-    const char *at = strstr(raw_text(raw), "\r\n\r\n");
-    for (at = at ? at + 4 : ""; *at;) {
-        char *line_end;
-        size_t len = strtoul(at, &line_end, 16);
-        memcpy(out, line_end + 2, len);
-        out += len;
-        at = line_end + 2 + len + 2;
-    }
-    *out = '\0';
-    return text;
+/* What came so far of the answer to that request. */
+static const char *heard(int id) {
+    return tc_http_response_body(tc_test_client_partial(client, id)).data;
 }
 
-static bool complete(raw_t *raw) {
-    return strstr(raw_text(raw), "\r\n0\r\n\r\n") != NULL;
+static bool complete(int id) {
+    return tc_test_client_response(client, id) != NULL;
 }
 
-static void listen_with(raw_t *raw, const tc_httpserver_options_t *server) {
-    raw_open(raw, server);
+static void pass(uint64_t ms) {
+    tc_test_client_advance(client, ms);
+}
+
+static void leave(int id) {
+    tc_test_client_disconnect(client, id);
+}
+
+static void drain(void) {
+    assert_int_equal(tc_httpserver_drain(client->server, 10000, NULL, NULL), 0);
+    pass(0);
+}
+
+static int listens_at_once(const tc_fetch_options_t *how) {
+    int id = start("/", how);
+    assert_int_equal(stream_count, 1);
+    return id;
+}
+
+/* By a client of bytes, for what no other would do. */
+static void listen_raw(raw_t *raw) {
+    raw_open(raw, NULL);
     raw_send(raw, GET);
     assert_int_equal(stream_count, 1);
 }
@@ -85,15 +95,14 @@ static void listen_with(raw_t *raw, const tc_httpserver_options_t *server) {
 
 static void the_head_says_what_it_is_and_that_nobody_should_keep_it(void **state) {
     (void)state;
-    raw_t raw;
-    listen_with(&raw, NULL);
-    const char *head = raw_text(&raw);
-    assert_non_null(strstr(head, "HTTP/1.1 200 OK\r\n"));
-    assert_non_null(strstr(head, "\r\nContent-Type: text/event-stream\r\n"));
-    assert_non_null(strstr(head, "\r\nCache-Control: no-store\r\n"));
-    assert_non_null(strstr(head, "\r\nX-Accel-Buffering: no\r\n"));
-    assert_string_equal(heard(&raw), "");
-    raw_close(&raw);
+    int id = listens_at_once(NULL);
+    const tc_http_response_t *response = tc_test_client_partial(client, id);
+    assert_int_equal(tc_http_response_status(response), 200);
+    assert_string_equal(tc_http_response_header(response, "Content-Type"), "text/event-stream");
+    assert_string_equal(tc_http_response_header(response, "Cache-Control"), "no-store");
+    assert_string_equal(tc_http_response_header(response, "X-Accel-Buffering"), "no");
+    assert_string_equal(heard(id), "");
+    leave(id);
 }
 
 static int keeps_its_header(tc_request_t *req) {
@@ -134,21 +143,19 @@ static const struct {
 static void an_event_has_a_field_for_each_line(void **state) {
     (void)state;
     for (size_t i = 0; i < COUNT(texts); i++) {
-        raw_t raw;
-        listen_with(&raw, NULL);
+        int id = listens_at_once(NULL);
         assert_int_equal(tc_sse_send(streams[0], &texts[i].event), 0);
-        raw_turn(&raw);
-        if (strcmp(heard(&raw), texts[i].text) != 0)
-            fail_msg("%s: \"%s\"", texts[i].why, heard(&raw));
-        raw_close(&raw);
+        pass(0);
+        if (strcmp(heard(id), texts[i].text) != 0)
+            fail_msg("%s: \"%s\"", texts[i].why, heard(id));
+        leave(id);
         tc_sse_unref(streams[--stream_count]);
     }
 }
 
 static void type_and_id_of_several_lines_are_refused_and_the_stream_goes_on(void **state) {
     (void)state;
-    raw_t raw;
-    listen_with(&raw, NULL);
+    int id = listens_at_once(NULL);
     static const char *const evil[] = { "a\ndata: x", "a\rdata: x", "\n", "\r", "a\n" };
     for (size_t i = 0; i < COUNT(evil); i++) {
         assert_int_equal(tc_sse_send(streams[0], EVENT(.type = evil[i])), TC_EINVAL);
@@ -157,20 +164,19 @@ static void type_and_id_of_several_lines_are_refused_and_the_stream_goes_on(void
     assert_int_equal(tc_sse_send(streams[0], EVENT(.retry_ms = (uint64_t)1 << 31)), TC_EINVAL);
     assert_int_equal(tc_sse_send(streams[0], EVENT(.data = { "", SIZE_MAX / 8 })), TC_ETOOBIG);
     assert_int_equal(tc_sse_send(streams[0], SAYS("fine")), 0);
-    raw_turn(&raw);
-    assert_string_equal(heard(&raw), "data: fine\n\n");
-    raw_close(&raw);
+    pass(0);
+    assert_string_equal(heard(id), "data: fine\n\n");
+    leave(id);
 }
 
 static void a_nul_in_data_is_a_byte_like_others(void **state) {
     (void)state;
-    raw_t raw;
-    listen_with(&raw, NULL);
+    int id = listens_at_once(NULL);
     assert_int_equal(tc_sse_send(streams[0], EVENT(.data = { "a\0b", 3 })), 0);
-    raw_turn(&raw);
-    const char chunk[] = "\r\nb\r\ndata: a\0b\n\n\r\n";
-    assert_memory_equal(raw.text + raw.len - (sizeof chunk - 1), chunk, sizeof chunk - 1);
-    raw_close(&raw);
+    pass(0);
+    assert_int_equal(tc_http_response_body(tc_test_client_partial(client, id)).len, 11);
+    assert_memory_equal(heard(id), "data: a\0b\n\n", 11);
+    leave(id);
 }
 
 static void clients_of_http_1_0_read_until_the_connection_ends(void **state) {
@@ -190,48 +196,44 @@ static void clients_of_http_1_0_read_until_the_connection_ends(void **state) {
 
 static void a_comment_comes_after_each_interval_without_an_event(void **state) {
     (void)state;
-    raw_t raw;
     options.keep_alive_ms = 1000;
-    listen_with(&raw, NULL);
-    tc__ioloop_advance(raw.loop, 990);
-    assert_string_equal(heard(&raw), "");
-    tc__ioloop_advance(raw.loop, 20);
-    assert_string_equal(heard(&raw), ":\n\n");
-    tc__ioloop_advance(raw.loop, 500);
+    int id = listens_at_once(NULL);
+    pass(990);
+    assert_string_equal(heard(id), "");
+    pass(20);
+    assert_string_equal(heard(id), ":\n\n");
+    pass(500);
     tc_sse_send(streams[0], SAYS("x"));
-    tc__ioloop_advance(raw.loop, 900);
-    assert_string_equal(heard(&raw), ":\n\ndata: x\n\n");
-    tc__ioloop_advance(raw.loop, 200);
-    assert_string_equal(heard(&raw), ":\n\ndata: x\n\n:\n\n");
-    tc__ioloop_advance(raw.loop, 3000);
-    assert_string_equal(heard(&raw), ":\n\ndata: x\n\n:\n\n:\n\n:\n\n:\n\n");
-    raw_close(&raw);
+    pass(900);
+    assert_string_equal(heard(id), ":\n\ndata: x\n\n");
+    pass(200);
+    assert_string_equal(heard(id), ":\n\ndata: x\n\n:\n\n");
+    pass(3000);
+    assert_string_equal(heard(id), ":\n\ndata: x\n\n:\n\n:\n\n:\n\n:\n\n");
+    leave(id);
 }
 
 static void without_options_it_is_15_seconds(void **state) {
     (void)state;
-    raw_t raw;
     options = (tc_sse_options_t){ 0 };
-    listen_with(&raw, NULL);
-    tc__ioloop_advance(raw.loop, 14900);
-    assert_string_equal(heard(&raw), "");
-    tc__ioloop_advance(raw.loop, 200);
-    assert_string_equal(heard(&raw), ":\n\n");
-    raw_close(&raw);
+    int id = listens_at_once(NULL);
+    pass(14900);
+    assert_string_equal(heard(id), "");
+    pass(200);
+    assert_string_equal(heard(id), ":\n\n");
+    leave(id);
 }
 
 static void no_comment_comes_after_the_end(void **state) {
     (void)state;
-    raw_t raw;
     options.keep_alive_ms = 1000;
-    listen_with(&raw, NULL);
+    int id = listens_at_once(NULL);
     tc_sse_end(streams[0]);
-    raw_turn(&raw);
-    size_t len = raw.len;
-    assert_true(complete(&raw));
-    tc__ioloop_advance(raw.loop, 10000);
-    assert_int_equal(raw.len, len);
-    raw_close(&raw);
+    pass(0);
+    assert_true(complete(id));
+    pass(10000);
+    assert_string_equal(heard(id), "");
+    leave(id);
 }
 
 /* ---- Where the client was ---- */
@@ -249,37 +251,37 @@ static void the_last_event_id_is_the_clients(void **state) {
 
 /* ---- Slow clients ---- */
 
-static tc_httpserver_options_t small_mark = { .output_mark = 5000, .write_timeout_ms = TC_FOREVER };
+static const tc_httpserver_options_t with_small_mark = { .output_mark = 5000, .write_timeout_ms = TC_FOREVER };
+static const tc_test_client_options_t small_mark = { .server = &with_small_mark };
+#define TAKES_NOTHING FETCH(.receive_window = 1)
 
 static void a_client_that_takes_nothing_is_cut_and_costs_a_bounded_amount(void **state) {
     (void)state;
-    raw_t raw;
-    listen_with(&raw, &small_mark);
-    raw.deaf = true;
+    serve_as(&small_mark);
+    int id = listens_at_once(TAKES_NOTHING);
     int sent = 0;
     while (sent < 10000 && tc_sse_send(streams[0], SAYS(long_text)) == 0) {
         sent++;
-        raw_turn(&raw);
+        pass(0);
     }
     assert_in_range(sent, 2, 1000);
     assert_int_equal(tc_sse_send(streams[0], SAYS("an event")), TC_ECLOSED);
     assert_null(tc_sse_request(streams[0]));
-    raw_turn(&raw);
+    pass(0);
     assert_string_equal(noted(), "finish:-1025");
-    raw_close(&raw);
+    leave(id);
 }
 
 static void it_is_named_in_the_log(void **state) {
     (void)state;
-    raw_t raw;
     tc_set_log_level(TC_LOG_INFO);
-    listen_with(&raw, &small_mark);
-    raw.deaf = true;
+    serve_as(&small_mark);
+    int id = listens_at_once(TAKES_NOTHING);
     while (tc_sse_send(streams[0], SAYS(long_text)) == 0)
-        raw_turn(&raw);
+        pass(0);
     assert_log(
         "I application: GET / (127.0.0.1): the stream of events is cut: its client does not take what it is sent");
-    raw_close(&raw);
+    leave(id);
     assert_log("I access: 200 GET /");
     tc_set_log_level(TC_LOG_WARNING);
 }
@@ -293,36 +295,34 @@ static int notes_drained(tc_request_t *req, tc_future_t *future, void *arg) {
 
 static void who_waits_for_slow_clients_is_told_and_loses_nothing_that_was_taken(void **state) {
     (void)state;
-    raw_t raw;
     options.wait_for_slow = true;
     options.keep_alive_ms = 1000;
-    listen_with(&raw, &small_mark);
-    raw.deaf = true;
+    serve_as(&small_mark);
+    int id = listens_at_once(TAKES_NOTHING);
     int err = 0, sent = 0;
     while (sent < 10000 && (err = tc_sse_send(streams[0], SAYS(long_text))) == 0) {
         sent++;
-        raw_turn(&raw);
+        pass(0);
     }
     assert_int_equal(err, TC_EAGAIN);
-    tc__ioloop_advance(raw.loop, 5000); /* no comments either */
+    pass(5000); /* no comments either */
     assert_int_equal(tc_sse_send(streams[0], SAYS("y")), TC_EAGAIN);
     tc_request_t *req = tc_sse_request(streams[0]);
     assert_int_equal(tc_then(req, tc_drained(req), notes_drained, NULL), TC_DETACH);
-    raw.deaf = false;
-    tc__iostream_resume(raw.stream);
-    raw_turn(&raw);
+    tc_test_client_receive(client, id, TC_UNLIMITED);
     assert_string_equal(noted(), "drained:0");
     assert_int_equal(tc_sse_send(streams[0], SAYS("z")), 0);
     tc_sse_end(streams[0]);
-    raw_turn(&raw);
-    const char *text = raw_text(&raw);
+    pass(0);
+    const char *text = heard(id);
     int count = 0;
     for (const char *at = text; (at = strstr(at, "data: xxx")); at++)
         count++;
     assert_int_equal(count, sent);
     assert_null(strstr(text, "data: y"));
-    assert_non_null(strstr(text, "data: z\n\n\r\n0\r\n\r\n"));
-    raw_close(&raw);
+    assert_non_null(strstr(text, "data: z\n\n"));
+    assert_true(complete(id));
+    leave(id);
     noted();
 }
 
@@ -351,7 +351,7 @@ static void a_client_that_leaves_ends_its_stream(void **state) {
 static void a_stream_that_died_is_safe_after_its_loop_too(void **state) {
     (void)state;
     raw_t raw;
-    listen_with(&raw, NULL);
+    listen_raw(&raw);
     group = tc_sse_group_new();
     assert_int_equal(tc_sse_group_add(group, streams[0]), 0);
     raw_close(&raw);
@@ -369,12 +369,12 @@ static void a_stream_that_died_is_safe_after_its_loop_too(void **state) {
 static void a_client_that_has_ended_its_side_has_left(void **state) {
     (void)state;
     raw_t raw;
-    listen_with(&raw, NULL);
+    listen_raw(&raw);
     tc_sse_send(streams[0], SAYS("x"));
     assert_int_equal(tc_iostream_shutdown(raw.stream), 0);
     raw_turn(&raw);
     assert_int_equal(tc_sse_send(streams[0], SAYS("y")), TC_ECLOSED);
-    assert_string_equal(heard(&raw), "data: x\n\n");
+    assert_non_null(strstr(raw_text(&raw), "data: x\n\n"));
     assert_non_null(strstr(noted(), "left"));
     raw_close(&raw);
 }
@@ -382,7 +382,7 @@ static void a_client_that_has_ended_its_side_has_left(void **state) {
 static void a_client_that_resets_ends_its_stream(void **state) {
     (void)state;
     raw_t raw;
-    listen_with(&raw, NULL);
+    listen_raw(&raw);
     tc__iostream_abort(raw.stream);
     raw_turn(&raw);
     assert_string_equal(noted(), "left finish:-1025");
@@ -414,16 +414,14 @@ static void an_event_beyond_what_may_be_queued_cuts_its_client(void **state) {
 
 static void a_drain_ends_streams_wholly(void **state) {
     (void)state;
-    raw_t raw;
-    listen_with(&raw, NULL);
+    int id = listens_at_once(NULL);
     tc_sse_send(streams[0], SAYS("x"));
-    assert_int_equal(tc_httpserver_drain(raw.server, 10000, NULL, NULL), 0);
-    raw_turn(&raw);
-    assert_string_equal(heard(&raw), "data: x\n\n");
-    assert_true(complete(&raw));
+    drain();
+    assert_string_equal(heard(id), "data: x\n\n");
+    assert_true(complete(id));
     assert_string_equal(noted(), "finish:0");
     assert_int_equal(tc_sse_send(streams[0], SAYS("y")), TC_ECLOSED);
-    raw_close(&raw);
+    leave(id);
 }
 
 static void says_goodbye(tc_request_t *req) {
@@ -433,15 +431,12 @@ static void says_goodbye(tc_request_t *req) {
 
 static void on_going_away_may_send_a_last_event(void **state) {
     (void)state;
-    raw_t raw;
     route("/bye", HANDLER(.get = listens, .on_going_away = says_goodbye));
-    raw_open(&raw, NULL);
-    raw_send(&raw, "GET /bye HTTP/1.1\r\nHost: x\r\n\r\n");
-    assert_int_equal(tc_httpserver_drain(raw.server, 10000, NULL, NULL), 0);
-    raw_turn(&raw);
-    assert_string_equal(heard(&raw), "data: bye\n\n");
-    assert_true(complete(&raw));
-    raw_close(&raw);
+    int id = start("/bye", NULL);
+    drain();
+    assert_string_equal(heard(id), "data: bye\n\n");
+    assert_true(complete(id));
+    leave(id);
 }
 
 static void a_stream_that_begins_while_the_server_drains_ends_at_once(void **state) {
@@ -452,7 +447,7 @@ static void a_stream_that_begins_while_the_server_drains_ends_at_once(void **sta
     assert_int_equal(tc_httpserver_drain(raw.server, 10000, NULL, NULL), 0);
     raw_send(&raw, " x\r\n\r\n");
     assert_int_equal(stream_count, 1);
-    assert_true(complete(&raw));
+    assert_non_null(strstr(raw_text(&raw), "\r\n0\r\n\r\n"));
     assert_null(tc_sse_request(streams[0]));
     raw_close(&raw);
 }
@@ -466,16 +461,14 @@ static void head_has_the_head_alone(void **state) {
 
 static void the_handlers_timeout_cuts(void **state) {
     (void)state;
-    raw_t raw;
     route("/minute", HANDLER(.get = listens, .timeout_ms = 60000));
-    raw_open(&raw, NULL);
-    raw_send(&raw, "GET /minute HTTP/1.1\r\nHost: x\r\n\r\n");
-    tc__ioloop_advance(raw.loop, 61000);
+    int id = start("/minute", NULL);
+    pass(61000);
     assert_log("no outcome after 60000 ms");
     assert_log("a 503 after headers were sent");
     assert_int_equal(tc_sse_send(streams[0], SAYS("x")), TC_ECLOSED);
-    assert_false(complete(&raw));
-    raw_close(&raw);
+    assert_false(complete(id));
+    leave(id);
 }
 
 /* ---- Coroutines ---- */
@@ -494,119 +487,103 @@ static int ticks(tc_request_t *req) {
     return err;
 }
 
-static void listen_to_ticks(raw_t *raw) {
+static int listen_to_ticks(void) {
     if (!tornadoc_has("coroutines"))
         skip();
     route("/ticks", HANDLER(.get = ticks, .on_finish = notes_finish, .flags = TC_COROUTINE | TC_CANCEL_ON_CLOSE));
-    raw_open(raw, NULL);
-    raw_send(raw, "GET /ticks HTTP/1.1\r\nHost: x\r\n\r\n");
-    tc__ioloop_advance(raw->loop, 1500);
-    assert_string_equal(heard(raw), "data: tick\n\ndata: tick\n\n");
+    int id = start("/ticks", NULL);
+    pass(1500);
+    assert_string_equal(heard(id), "data: tick\n\ndata: tick\n\n");
+    return id;
 }
 
 static void a_coroutine_sends_and_ends_by_its_return(void **state) {
     (void)state;
-    raw_t raw;
-    listen_to_ticks(&raw);
-    tc__ioloop_advance(raw.loop, 5000);
-    assert_true(complete(&raw));
-    assert_string_equal(heard(&raw), "data: tick\n\ndata: tick\n\ndata: tick\n\n");
+    int id = listen_to_ticks();
+    pass(5000);
+    assert_true(complete(id));
+    assert_string_equal(heard(id), "data: tick\n\ndata: tick\n\ndata: tick\n\n");
     assert_string_equal(noted(), "coroutine:0 finish:0");
-    raw_close(&raw);
+    leave(id);
 }
 
 static void a_coroutine_whose_client_leaves_ends(void **state) {
     (void)state;
-    raw_t raw;
-    listen_to_ticks(&raw);
-    tc_iostream_close(raw.stream);
-    raw_turn(&raw);
+    int id = listen_to_ticks();
+    leave(id);
     assert_string_equal(noted(), "coroutine:-125 finish:0");
-    raw_close(&raw);
+    leave(id);
 }
 
 static void a_coroutine_whose_server_drains_ends(void **state) {
     (void)state;
-    raw_t raw;
-    listen_to_ticks(&raw);
-    assert_int_equal(tc_httpserver_drain(raw.server, 10000, NULL, NULL), 0);
-    raw_turn(&raw);
-    assert_true(complete(&raw));
+    int id = listen_to_ticks();
+    drain();
+    assert_true(complete(id));
     assert_string_equal(noted(), "coroutine:-125 finish:0");
-    raw_close(&raw);
+    leave(id);
 }
 
 /* ---- Many ---- */
 
 enum { MANY = 5 };
-static raw_t many[MANY];
+static int many[MANY];
 
-/* All on the loop and the server of the first. */
-static void listen_many(const tc_httpserver_options_t *server) {
+/* `slow` takes nothing; -1: all do. */
+static void listen_many(const tc_test_client_options_t *server, int slow) {
     group = tc_sse_group_new();
-    raw_open(&many[0], server);
-    for (int i = 0; i < MANY; i++) {
-        if (i > 0) {
-            many[i] = (raw_t){ .loop = many[0].loop, .server = many[0].server };
-            raw_connect(&many[i]);
-        }
-        raw_send(&many[i], GET);
-    }
+    serve_as(server);
+    for (int i = 0; i < MANY; i++)
+        many[i] = start("/", i == slow ? TAKES_NOTHING : NULL);
     assert_int_equal(tc_sse_group_count(group), MANY);
 }
 
-static void close_many(void) {
-    for (int i = MANY - 1; i > 0; i--) {
-        if (many[i].stream)
-            tc_iostream_close(many[i].stream);
-        raw_turn(&many[0]);
-        free(many[i].text);
-    }
-    raw_close(&many[0]);
+static void leave_many(void) {
+    for (int i = MANY - 1; i >= 0; i--)
+        leave(many[i]);
     noted();
 }
 
 static void all_of_a_group_get_the_same_events_in_their_order(void **state) {
     (void)state;
-    listen_many(NULL);
+    listen_many(NULL, -1);
     assert_int_equal(tc_sse_group_add(group, streams[1]), TC_EALREADY);
     assert_int_equal(tc_sse_group_send(group, SAYS("one")), 0);
     tc_sse_group_remove(group, streams[1]);
     tc_sse_group_remove(group, streams[1]);
     assert_int_equal(tc_sse_group_send(group, SAYS("two")), 0);
     assert_int_equal(tc_sse_group_send(group, EVENT(.type = "\n")), TC_EINVAL);
-    raw_turn(&many[0]);
+    pass(0);
     for (int i = 0; i < MANY; i++)
-        assert_string_equal(heard(&many[i]), i == 1 ? "data: one\n\n" : "data: one\n\ndata: two\n\n");
-    close_many();
+        assert_string_equal(heard(many[i]), i == 1 ? "data: one\n\n" : "data: one\n\ndata: two\n\n");
+    leave_many();
 }
 
 static void a_stream_may_be_in_several_groups(void **state) {
     (void)state;
-    listen_many(NULL);
+    listen_many(NULL, -1);
     tc_sse_group_t *other = tc_sse_group_new();
     assert_int_equal(tc_sse_group_add(other, streams[2]), 0);
     tc_sse_group_send(other, SAYS("few"));
     tc_sse_group_send(group, SAYS("all"));
-    raw_turn(&many[0]);
-    assert_string_equal(heard(&many[2]), "data: few\n\ndata: all\n\n");
-    assert_string_equal(heard(&many[3]), "data: all\n\n");
+    pass(0);
+    assert_string_equal(heard(many[2]), "data: few\n\ndata: all\n\n");
+    assert_string_equal(heard(many[3]), "data: all\n\n");
     tc_sse_end(streams[2]);
     assert_int_equal(tc_sse_group_count(other), 0);
     assert_int_equal(tc_sse_group_count(group), MANY - 1);
     tc_sse_group_free(other);
-    close_many();
+    leave_many();
 }
 
 static void the_slow_and_the_dead_hold_nobody_up(void **state) {
     (void)state;
-    listen_many(&small_mark);
-    many[1].deaf = true;
-    tc_iostream_close(many[3].stream);
+    listen_many(&small_mark, 1);
+    leave(many[3]);
     int sent = 0;
-    while (tc_sse_group_count(group) == MANY || tc_sse_group_count(group) == MANY - 1) {
+    while (tc_sse_group_count(group) == MANY - 1) {
         assert_int_equal(tc_sse_group_send(group, SAYS(long_text)), 0);
-        raw_turn(&many[0]);
+        pass(0);
         assert_true(++sent < 10000);
     }
     assert_int_equal(tc_sse_group_count(group), MANY - 2);
@@ -614,10 +591,11 @@ static void the_slow_and_the_dead_hold_nobody_up(void **state) {
     assert_null(tc_sse_request(streams[3]));
     tc_sse_group_send(group, SAYS("last"));
     tc_sse_end(streams[0]);
-    raw_turn(&many[0]);
-    assert_non_null(strstr(raw_text(&many[0]), "data: last\n\n\r\n0\r\n\r\n"));
-    assert_non_null(strstr(raw_text(&many[4]), "data: last\n\n"));
-    close_many();
+    pass(0);
+    assert_non_null(strstr(heard(many[0]), "data: last\n\n"));
+    assert_true(complete(many[0]));
+    assert_non_null(strstr(heard(many[4]), "data: last\n\n"));
+    leave_many();
 }
 
 static void (*when_cut)(void);
@@ -666,25 +644,24 @@ static const struct {
     { frees_the_group, { "data: x\n\n", NULL, "", "", "" } },
 };
 
+static const tc_httpserver_options_t with_tiny_mark = { .output_mark = 1, .write_timeout_ms = TC_FOREVER };
+static const tc_test_client_options_t tiny_mark = { .server = &with_tiny_mark };
+
 static void what_a_cut_cancels_may_end_other_streams_send_and_free_the_group(void **state) {
     stop_serving();
     for (size_t n = 0; n < COUNT(within); n++) {
         begin_web(state);
         route("/", HANDLER(.get = waits_for_more_than_the_end, .flags = TC_CANCEL_ON_CLOSE));
-        listen_many(&(tc_httpserver_options_t){ .output_mark = 1, .write_timeout_ms = TC_FOREVER });
-        many[1].deaf = true;
-        while (tc_writable(tc_sse_request(streams[1]))) {
-            tc_sse_send(streams[1], SAYS(long_text));
-            raw_turn(&many[0]);
-        }
+        listen_many(&tiny_mark, 1);
+        assert_false(tc_writable(tc_sse_request(streams[1])));
         when_cut = within[n].fn;
         tc_sse_group_send(group, SAYS("x"));
         assert_null(when_cut);
-        raw_turn(&many[0]);
+        pass(0);
         for (int i = 0; i < MANY; i++)
             if (within[n].heard[i])
-                assert_string_equal(heard(&many[i]), within[n].heard[i]);
-        close_many();
+                assert_string_equal(heard(many[i]), within[n].heard[i]);
+        leave_many();
         forget_streams();
         stop_serving();
     }
@@ -760,30 +737,27 @@ static void misuse_is_told_in_words(void **state) {
 
 /* A listener, two events and one for all, while an allocation fails: who is there at the end has heard everything. */
 static bool try_streaming(long nth, bool for_good) {
-    raw_t raw;
     app = tc_application_new(NULL);
     route("/", HANDLER(.get = listens));
-    raw_open(&raw, NULL);
+    serve();
     fail_allocation(nth, for_good);
     group = tc_sse_group_new();
-    if (tc_iostream_write(raw.stream, tc_str(GET), NULL, NULL) == 0)
-        raw_turn(&raw);
+    int id = tc_test_client_start(client, "/", NULL);
     int err[3] = { TC_ENOMEM, TC_ENOMEM, TC_ENOMEM };
     for (int i = 0; i < 3 && stream_count == 1; i++)
         err[i] = i < 2 ? tc_sse_send(streams[0], SAYS("x")) : tc_sse_group_send(group, SAYS("x"));
     bool complete = atomic_load(&memory.calls) < nth;
     allow_allocations();
-    raw_turn(&raw);
+    pass(0);
     bool all = err[0] == 0 && err[1] == 0 && err[2] == 0 && group;
-    if (stream_count == 1 && tc_sse_request(streams[0]) && all)
-        assert_string_equal(heard(&raw), "data: x\n\ndata: x\n\ndata: x\n\n");
+    if (stream_count == 1 && tc_sse_request(streams[0]) && all && !tc_test_client_cut(client, id))
+        assert_string_equal(heard(id), "data: x\n\ndata: x\n\ndata: x\n\n");
     if (stream_count == 1 && (err[0] < 0 || err[1] < 0))
         assert_null(tc_sse_request(streams[0]));
     assert_true(!complete || all);
-    raw_close(&raw);
+    leave(id);
+    stop_serving();
     forget_streams();
-    tc_application_free(app);
-    app = NULL;
     forget_log();
     return complete;
 }
