@@ -220,9 +220,9 @@ def make_site(folder):
     Path(files, "4k.css").write_text(rules[:4096])
     Path(files, "1m.bin").write_bytes(bytes(i * 2654435761 >> 13 & 255 for i in range(65536)) * 16)
     Path(folder, "object.json").write_text(OBJECT)
-    people = [{"id": i, "name": "person %d" % i, "tags": ["a", "bc", "déf"], "score": i * 1.25, "active": i % 2 == 0, "note": None}
-              for i in range(1, 12)]
-    text = json.dumps({"page": 1, "more": True, "people": people}, ensure_ascii=False, separators=(",", ":"))
+    people = [{"id": 1000 + i, "name": f"Person Number {i}", "email": f"person.{i}@example.com", "roles": ["reader", "editor"],
+               "score": i * 1.25, "active": i % 2 == 0, "note": None} for i in range(1, 8)]
+    text = json.dumps({"page": 1, "more": True, "people": people}, separators=(",", ":"))
     filler = 1024 - len(text.encode()) - len(',"filler":""')
     Path(folder, "post.json").write_text(text[:-1] + ',"filler":"' + "x" * filler + '"}')
     paragraphs = "".join(f"<p class=\"c{i}\">{' '.join(words(60, i))}</p>\n" for i in range(80))
