@@ -60,6 +60,8 @@ int tc__application_ready(tc_application_t *app) {
         return tc__fail(TC_ENOMEM, "the application is NULL: out of memory when it was made");
     if (app->error < 0)
         return tc__fail(app->error, "%s", app->error_detail ? app->error_detail : tc_strerror(app->error));
+    if (!atomic_load(&app->frozen))
+        TC_TRY(tc__application_keep_error(app, tc__routes_check(app->routes)));
     for (tc_application_t *mounted = app->mounted; mounted; mounted = mounted->next_mounted) {
         int err = tc__application_ready(mounted);
         if (err < 0)

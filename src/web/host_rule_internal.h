@@ -12,6 +12,7 @@
 typedef struct tc__route_entry {
     tc__route_t route;             /* first: a tc__route_t of ours is one of these */
     tc__regex_t *regex;            /* NULL: a pattern */
+    struct tc__host_rule *rule;    /* whose it is */
     struct tc__route_entry *next;  /* in order of registration, over all rules */
     struct tc__route_entry *later; /* the next regex of the rule */
 } tc__route_entry_t;
@@ -34,6 +35,11 @@ bool tc__host_rule_applies(const tc__host_rule_t *rule, tc_bytes_t host);     /*
 
 /* 0; TC_EALREADY, TC_ENOMEM: then the entry is still the caller's. */
 int tc__host_rule_take(tc__host_rule_t *rule, tc__route_entry_t *entry);
+
+/* route_shadow.c: 0; TC_EALREADY, in words, for an entry that nothing can reach; TC_ENOMEM. `rest`: the rule of all
+ * hosts, which is not among the others. */
+int tc__route_entries_check(const tc__route_entry_t *entries, const tc__host_rule_t *rules,
+                            const tc__host_rule_t *rest);
 
 /* The route and in `out` its captures; NULL: there is none. */
 const tc__route_t *tc__host_rule_match(const tc__host_rule_t *rule, tc_bytes_t path, tc__match_t *out);

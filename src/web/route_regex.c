@@ -50,7 +50,7 @@ struct tc__regex {
     char *literal;                     /* the texts outside the groups, without escapes, one behind the other */
     size_t cuts[TC__MAX_CAPTURES + 1]; /* literal[cuts[i - 1], cuts[i]) stands before group i; the last, behind all */
     size_t prefix;                     /* literal[0, prefix) begins every match */
-    bool reversible;
+    bool reversible, is_literal;
     atomic_bool gave_up; /* it was logged */
 };
 
@@ -258,6 +258,7 @@ static void read_literals(tc__regex_t *regex, size_t count) {
     const char *rest = read_plain(regex, &len, &groups);
     regex->cuts[groups] = len;
     regex->reversible = *rest == '\0' && groups == count;
+    regex->is_literal = regex->reversible && count == 0;
     regex->prefix = strchr(rest, '|') ? 0 : regex->cuts[0];
 }
 
@@ -421,6 +422,25 @@ bool tc__regex_match(tc__regex_t *regex, tc_bytes_t path, tc_bytes_t *captures) 
     for (size_t i = 0; i < TC__MAX_CAPTURES; i++)
         captures[i] = tc_bytes(NULL, 0); /* groups behind the last one that took part are not told */
     return run(regex, path, captures);
+}
+
+/* ---- What it takes --------------------------------------------------------------------------------------------- */
+
+int tc__regex_paths(const tc__regex_t *regex, char **out) {
+    static const char tail[] = "{_:*}";
+    size_t len = regex->prefix;
+    *out = NULL;
+    while (!regex->is_literal && len > 0 && regex->literal[len - 1] != '/')
+        len--;
+    if (len == 0 || regex->literal[0] != '/' || memchr(regex->literal, '{', len))
+        return 0;
+    char *pattern = tc__malloc(len + sizeof(tail));
+    if (!pattern)
+        return tc__fail(TC_ENOMEM, "\"%s\": out of memory", regex->text);
+    memcpy(pattern, regex->literal, len);
+    memcpy(pattern + len, regex->is_literal ? "" : tail, regex->is_literal ? 1 : sizeof(tail));
+    *out = pattern;
+    return 0;
 }
 
 /* ---- Reversing ------------------------------------------------------------------------------------------------- */

@@ -19,6 +19,10 @@ void tc__regex_free(tc__regex_t *regex);
 /* Any thread. On false the captures may hold anything. */
 bool tc__regex_match(tc__regex_t *regex, tc_bytes_t path, tc_bytes_t *captures);
 
+/* A pattern that takes all paths of the expression, as far as is known of them: "/a/b" or "/a/{_:*}"; to be freed;
+ * NULL: nothing is known. 0; TC_ENOMEM */
+int tc__regex_paths(const tc__regex_t *regex, char **out);
+
 /* See tc__route_reverse. */
 int tc__regex_reverse(tc__regex_t *regex, const char *const *values, size_t count, char *out);
 

@@ -107,6 +107,33 @@ int tc__route_tree_add(tc__route_tree_t *tree, tc__route_t *route) {
     return 0;
 }
 
+/* ---- Covering ------------------------------------------------------------------------------------------------- */
+
+/* Of the node and those below, for the rest of a pattern. */
+static const tc__route_t *covers(const tc__route_node_t *node, const char *pattern) {
+    tc__pattern_segment_t segment;
+    const tc__route_t *found = NULL;
+    if (!node)
+        return NULL;
+    if (!tc__pattern_next(&pattern, &segment))
+        return node->route;
+    const bool is_tail = !segment.literal && segment.type == TC__PARAM_TAIL;
+    const bool is_int = segment.literal ? tc__pattern_is_int(segment.text) : segment.type == TC__PARAM_INT;
+    if (segment.literal)
+        found = covers(tc__route_table_get(&node->literals, segment.text, tc__route_hash(segment.text)), pattern);
+    if (!found && is_int)
+        found = covers(node->integer, pattern);
+    if (!found && !is_tail && !(segment.literal && segment.text.len == 0))
+        found = covers(node->segment, pattern);
+    return found ? found : node->tail;
+}
+
+const tc__route_t *tc__route_tree_covers(const tc__route_tree_t *tree, const char *pattern) {
+    const tc_bytes_t text = tc_str(pattern);
+    const tc__route_t *fixed = tc__route_table_get(&tree->fixed, text, tc__route_hash(text));
+    return fixed ? fixed : covers(tree->root, pattern);
+}
+
 /* ---- Matching ------------------------------------------------------------------------------------------------- */
 
 enum { HASHED = 1, TRIED = 2, INT = 4 };

@@ -20,6 +20,9 @@ void tc__route_tree_deinit(tc__route_tree_t *tree); /* the routes are the caller
 /* Borrows the route, whose pattern was checked. 0; TC_EALREADY: one of the same shape is there; TC_ENOMEM. */
 int tc__route_tree_add(tc__route_tree_t *tree, tc__route_t *route);
 
+/* A route that takes every path that the pattern takes; NULL: there is none. */
+const tc__route_t *tc__route_tree_covers(const tc__route_tree_t *tree, const char *pattern);
+
 /* The best route and in `out` its captures; NULL: there is none, and the captures may hold anything. */
 tc__route_t *tc__route_tree_match(const tc__route_tree_t *tree, tc_bytes_t path, tc__match_t *out);
 

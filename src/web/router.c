@@ -61,6 +61,7 @@ static int register_entry(tc__host_rule_t *rule, tc__route_entry_t *entry) {
         free_entry(entry);
         return err;
     }
+    entry->rule = rule;
     *rule->routes->entries_end = entry;
     rule->routes->entries_end = &entry->next;
     return 0;
@@ -142,6 +143,10 @@ int tc__host_rule_add_regex(tc__host_rule_t *rule, const char *regex, void *endp
         return err;
     }
     return register_entry(rule, entry);
+}
+
+int tc__routes_check(const tc__routes_t *routes) {
+    return tc__route_entries_check(routes->entries, routes->rules, routes->rest);
 }
 
 /* ---- Use ------------------------------------------------------------------------------------------------------- */

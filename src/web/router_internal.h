@@ -54,6 +54,9 @@ int tc__host_rule_add(tc__host_rule_t *rule, const char *pattern, void *endpoint
  * same codes; TC_EALREADY for the same text. */
 int tc__host_rule_add_regex(tc__host_rule_t *rule, const char *regex, void *endpoint);
 
+/* Once all routes are there: 0; TC_EALREADY, in words and logged, for one that no request can reach; TC_ENOMEM. */
+int tc__routes_check(const tc__routes_t *routes);
+
 /* `host` lower or upper case, without port, may be empty. Any thread, once the routes are frozen; each thread at work
  * has regex match data of its own, bounded (match limit: a pattern that explodes is no match, and logged once). Takes
  * no memory where JIT works, once a thread has its match data; and waits for another thread's if there is none for its

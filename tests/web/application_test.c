@@ -387,9 +387,9 @@ static void the_default_handler_takes_what_no_route_does(void **state) {
 static void regexes_come_after_the_patterns(void **state) {
     (void)state;
     tc_application_add_regex(app, "/(\\d+)", HANDLER(.get = says_arg), text("regex"));
+    tc_router_add_regex(tc_application_group(app, "/g", NULL), "/(?<a>.)", HANDLER(.get = says_arg), text("group"));
     tc_application_add_regex(app, "/.*", HANDLER(.get = says_arg), text("rest"));
     tc_application_add(app, "/1", HANDLER(.get = says_arg), text("pattern"));
-    tc_router_add_regex(tc_application_group(app, "/g", NULL), "/(?<a>.)", HANDLER(.get = says_arg), text("group"));
     assert_ask("/1", "200 pattern on /1");
     assert_ask("/2", "200 regex on /(\\d+)");
     assert_ask("/x", "200 rest on /.*");

@@ -1,6 +1,8 @@
 /* router_test.c - which route a host and a path lead to. */
 #include <time.h>
 
+#include "util/bytes_internal.h"
+#include "web/route_table_internal.h"
 #include "web/routes_fixture.h"
 
 /* ---- One rule -------------------------------------------------------------------------------------------------- */
@@ -463,6 +465,37 @@ static void a_long_segment_is_read_once(void **state) {
     tc__routes_free(routes, NULL);
 }
 
+/* How many slots a look for that text visits. */
+static size_t visits(const tc__route_table_t *table, const char *text) {
+    size_t n = 1, i = tc__route_hash(tc_str(text)) >> table->shift;
+    for (; !tc__bytes_equal(tc_str(table->slots[i].text), tc_str(text)); n++)
+        i = (i + 1) & (table->slot_count - 1);
+    return n;
+}
+
+/* A path is found by its hash, a segment by its own: by as many visits among 500 as among 20. */
+static void a_look_costs_the_same_among_many_routes(void **state) {
+    (void)state;
+    static const size_t counts[] = { 1, 20, 500 };
+    for (size_t c = 0; c < COUNT(counts); c++) {
+        tc__route_table_t table;
+        char text[64];
+        size_t all = 0;
+        tc__route_table_init(&table);
+        for (size_t i = 0; i < counts[c]; i++) {
+            snprintf(text, sizeof(text), "/api/v%zu/resource-%zu/list", i % 3, i);
+            assert_int_equal(tc__route_table_add(&table, tc_str(text), &table), 0);
+        }
+        for (size_t i = 0; i < counts[c]; i++) {
+            snprintf(text, sizeof(text), "/api/v%zu/resource-%zu/list", i % 3, i);
+            all += visits(&table, text);
+        }
+        if (all > 2 * counts[c])
+            fail_msg("%zu routes: %zu visits", counts[c], all);
+        tc__route_table_deinit(&table, NULL);
+    }
+}
+
 static void the_deepest_pattern_looks_no_further(void **state) {
     (void)state;
     char pattern[256] = "/{x}", path[512] = "/1";
@@ -518,6 +551,7 @@ int main(void) {
         cmocka_unit_test(backtracking_visits_no_node_twice),
         cmocka_unit_test(many_levels_of_alternatives_do_not_explode),
         cmocka_unit_test(a_long_segment_is_read_once),
+        cmocka_unit_test(a_look_costs_the_same_among_many_routes),
         cmocka_unit_test(the_deepest_pattern_looks_no_further),
         cmocka_unit_test(a_path_may_hold_any_byte),
         cmocka_unit_test(an_empty_path_needs_no_bytes),
