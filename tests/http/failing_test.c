@@ -1,19 +1,23 @@
 /*
  * failing_test.c - each allocation and each system call on the way of requests fails, once or from then on: from the
- * start of a server over requests of every kind to its end. Nothing crashes, nothing leaks, and as soon as nothing
- * fails any more the next request is answered.
+ * start of a server over requests of every kind to its end. Nothing crashes, nothing leaks, no answer looks complete
+ * that is not, and as soon as nothing fails any more the next request is answered.
+ *
+ * The same over TLS, with WIRE_TLS=1.2 or 1.3 in the environment: then each allocation of OpenSSL fails too.
  */
 #include "async/async_test.h"
 
 #include <errno.h>
 #include <sys/socket.h>
 
+#include <openssl/crypto.h>
 #include <tornadoc/web.h>
 
+#include "async/ioloop_private.h"
 #include "net/netutil_internal.h"
 #include "support/wire.h"
 
-enum { MOST = 2000 };
+enum { MOST = 4000, PATIENCE = 3, MOST_PATIENCE = 2000 };
 
 #define HOST "Host: a\r\n\r\n"
 
@@ -47,12 +51,18 @@ static void write_requests(void) {
     assert_true(requests_len < sizeof(requests));
 }
 
+static const char last_request[] = "GET /stream HTTP/1.0\r\n\r\n"; /* its answer ends with the connection */
+
+static tc_tls_context_t *tls; /* NULL: in the clear */
+static bool for_good;         /* what fails goes on to fail */
+static bool in_vain;          /* nothing can be sent, and nothing says that it never will */
+
 static void stop_failing(void);
 
 static tc_httpserver_t *start(tc_ioloop_t *loop) {
     tc_application_t *app = wire_application();
     tc_httpserver_t *server = NULL;
-    int err = tc_httpserver_new(&server, loop, app, NULL);
+    int err = tc_httpserver_new(&server, loop, app, &(tc_httpserver_options_t){ .tls = tls });
     tc_application_free(app);
     if (err == 0)
         err = tc_httpserver_listen(server, "127.0.0.1", 0);
@@ -62,15 +72,100 @@ static tc_httpserver_t *start(tc_ioloop_t *loop) {
     return NULL;
 }
 
-static void ask(tc_ioloop_t *loop, int port, size_t step) {
+/* ---- What comes back ---- */
+
+static char *good[2]; /* what answers the requests, and the last one, if nothing fails */
+static size_t good_len[2];
+
+/* The next answer that is no interim one; NULL: none that is complete. */
+static const char *next_answer(wire_answers_t *answers, const char **at, const char *end, bool eof) {
+    for (const char *answer = *at; answer && answer < end; answer = *at) {
+        *at = wire_parse_one(answers, answer, end, eof, false);
+        if (*at && answer[9] != '1')
+            return answer;
+    }
+    return NULL;
+}
+
+/* What is complete is the answer to that request, or says that the server failed. */
+static void expect_truth(const wire_client_t *client, int which) {
+    wire_answers_t answers = { 0 }, good_answers = { 0 };
+    const char *at = client->in, *end = at + client->in_len, *answer;
+    const char *good_at = good[which], *good_end = good_at + good_len[which];
+    if (client->in_len == good_len[which] && memcmp(at, good_at, client->in_len) == 0)
+        return;
+    while ((answer = next_answer(&answers, &at, end, client->eof)) != NULL) {
+        const char *good_answer = next_answer(&good_answers, &good_at, good_end, true);
+        if (!good_answer)
+            fail_msg("one answer too many:\n%.300s", answer);
+        size_t len = (size_t)(at - answer), wanted = (size_t)(good_at - good_answer);
+        if (answer[9] != '5' && (len != wanted || memcmp(answer, good_answer, len) != 0))
+            fail_msg("not\n%.300s\nbut:\n%.300s", good_answer, answer);
+    }
+    if (answers.fault)
+        fail_msg("%s:\n%.300s", answers.fault, client->in);
+}
+
+/* So many rounds brought nothing: go on? A client is given up where it is left in the system's queue, or where nothing
+ * can be sent to it. */
+static bool goes_on(const wire_client_t *client, const tc_httpserver_t *server, int idle) {
+    if (client->eof || client->reset)
+        return false;
+    if (idle < PATIENCE)
+        return true;
+    bool left = in_vain || tc_httpserver_connections(server) == 0;
+    if (!left && idle == MOST_PATIENCE)
+        fail_msg("the server neither answers nor closes; the client got:\n%.300s", client->in);
+    return !left;
+}
+
+/* @return false: given up */
+static bool send_all(wire_client_t *client, tc_ioloop_t *loop, const tc_httpserver_t *server, tc_bytes_t bytes) {
+    for (int idle = 0; bytes.len > 0 && !client->refused && goes_on(client, server, idle);) {
+        size_t n = wire_send_some(client, loop, bytes.data, bytes.len);
+        if (n == 0)
+            wire_wait_at_most(client, loop, 2);
+        idle = n > 0 ? 0 : idle + 1;
+        bytes = tc_bytes(bytes.data + n, bytes.len - n);
+    }
+    return bytes.len == 0 || client->refused;
+}
+
+/* The first time, nothing fails. @return whether all of it came */
+static bool keep_or_compare(wire_client_t *client, int which) {
+    wire_mask_dates(client->in, client->in_len);
+    if (good[which]) {
+        expect_truth(client, which);
+        return client->in_len >= good_len[which];
+    }
+    assert_true(client->eof);
+    good[which] = client->in;
+    good_len[which] = client->in_len;
+    client->in = NULL;
+    return true;
+}
+
+static bool exchange(tc_ioloop_t *loop, tc_httpserver_t *server, int port, tc_bytes_t bytes, size_t step, int which) {
     wire_client_t client;
-    size_t len = requests_len;
     wire_connect(&client, port);
-    for (size_t at = 0; at < len; at += step)
-        wire_send(&client, loop, requests + at, at + step < len ? step : len - at);
-    for (int i = 0; i < 20 && !client.eof && !client.reset; i++)
-        wire_wait_at_most(&client, loop, 2); /* the last request is refused, so the end comes, unless that failed */
+    bool sent = true;
+    for (size_t at = 0; sent && at < bytes.len; at += step)
+        sent = send_all(&client, loop, server,
+                        tc_bytes(bytes.data + at, at + step < bytes.len ? step : bytes.len - at));
+    for (int idle = 0; sent && goes_on(&client, server, idle);) {
+        size_t before = client.in_len;
+        wire_wait_at_most(&client, loop, 2);
+        idle = client.in_len > before ? 0 : idle + 1;
+    }
+    bool all = keep_or_compare(&client, which);
     wire_disconnect(&client);
+    return all;
+}
+
+static void ask(tc_ioloop_t *loop, tc_httpserver_t *server, int port, size_t step) {
+    bool all = exchange(loop, server, port, tc_bytes(requests, requests_len), step, 0);
+    if (all || !for_good)
+        exchange(loop, server, port, tc_str(last_request), step, 1);
     for (int i = 0; i < 10; i++)
         tc__ioloop_turn(loop, false);
 }
@@ -97,7 +192,7 @@ static void live_through(size_t step) {
     if (server) {
         int port = tc_httpserver_port(server);
         if (port > 0)
-            ask(loop, port, step);
+            ask(loop, server, port, step);
         stop_failing();
         port = tc_httpserver_port(server);
         expect_answer(loop, port);
@@ -122,7 +217,8 @@ static void stop_failing_memory(void) {
     allow_allocations();
 }
 
-static void fail_each_allocation(bool for_good, size_t step) {
+static void fail_each_allocation(bool each_for_good, size_t step) {
+    for_good = each_for_good;
     for (long nth = 1; nth < MOST; nth++) {
         calls_of_run = 0;
         fail_allocation(nth, for_good);
@@ -146,17 +242,22 @@ static void each_allocation_fails_from_then_on(void **state) {
     fail_each_allocation(true, sizeof(requests));
 }
 
+/* Over TLS each piece is a record. */
+static size_t small_step(void) {
+    return tls ? 97 : 7;
+}
+
 static void each_allocation_fails_once_while_bytes_come_in_pieces(void **state) {
     (void)state;
-    fail_each_allocation(false, 7);
+    fail_each_allocation(false, small_step());
 }
 
 static void each_allocation_fails_from_then_on_while_bytes_come_in_pieces(void **state) {
     (void)state;
-    fail_each_allocation(true, 7);
+    fail_each_allocation(true, small_step());
 }
 
-/* ---- System calls ---- */
+/* ---- System calls, and what OpenSSL allocates ---- */
 
 static tc__sys_t real_sys;
 
@@ -193,25 +294,59 @@ FAILING(int, setsockopt, (int fd, int level, int name, const void *value, sockle
 FAILING(int, getsockname, (int fd, struct sockaddr *address, socklen_t *len), (fd, address, len))
 FAILING(int, getsockopt, (int fd, int level, int name, void *value, socklen_t *len), (fd, level, name, value, len))
 
+static const char crypto_id;
+
+/* The client's do not fail. */
+static bool crypto_fails(void) {
+    return tc__ioloop_inside() && call_fails(&crypto_id);
+}
+
+static void *crypto_malloc(size_t size, const char *file, int line) {
+    (void)file, (void)line;
+    return crypto_fails() ? NULL : malloc(size);
+}
+
+static void *crypto_realloc(void *data, size_t size, const char *file, int line) {
+    (void)file, (void)line;
+    return crypto_fails() ? NULL : realloc(data, size);
+}
+
+static void crypto_free(void *data, const char *file, int line) {
+    (void)file, (void)line;
+    free(data);
+}
+
 static void stop_failing(void) {
     fault.which = NULL;
     stop_failing_memory();
 }
 
-static void fail_each_call(const char *name, const void *which, int err) {
-    for (int for_good = 0; for_good < 2; for_good++)
-        for (long nth = 1; nth < MOST; nth++) {
+/* The first ones, and the more rarely of the others the more there are. */
+static long next_crypto_call(long nth) {
+    return nth + 1 + nth / 25;
+}
+
+static long next_call(long nth) {
+    return nth + 1;
+}
+
+static void fail_each_call(const char *name, const void *which, int err, long (*next)(long nth)) {
+    for (int i = 0; i < 2; i++) {
+        fault.calls = 0;
+        for (long nth = 1; nth == 1 || fault.calls >= fault.from; nth = next(nth)) {
+            if (nth >= MOST)
+                fail_msg("more than %d calls of %s", MOST, name);
+            for_good = i == 1;
+            in_vain = for_good && err == EAGAIN;
             fault.which = which;
             fault.err = err;
             fault.calls = 0;
             fault.from = nth;
             fault.until = for_good ? __LONG_MAX__ : nth + 1;
-            live_through(for_good ? 97 : sizeof(requests));
-            if (fault.calls < nth) {
-                print_message("%ld calls of %s failed in turn with %s\n", nth - 1, name, strerror(err));
-                break;
-            }
+            live_through(for_good && which != &crypto_id ? 97 : sizeof(requests));
         }
+        print_message("%ld calls of %s, which failed with %s\n", fault.calls, name, strerror(err));
+    }
 }
 
 static void each_system_call_fails_once_and_from_then_on(void **state) {
@@ -246,19 +381,48 @@ static void each_system_call_fails_once_and_from_then_on(void **state) {
                            .in_flight = real_sys.in_flight };
     for (size_t i = 0; i < COUNT(calls); i++)
         for (int j = 0; j < 3 && calls[i].errs[j]; j++)
-
-            fail_each_call(calls[i].name, calls[i].which, calls[i].errs[j]);
+            fail_each_call(calls[i].name, calls[i].which, calls[i].errs[j], next_call);
     tc__sys = real_sys;
+    in_vain = false;
+}
+
+static void each_allocation_of_openssl_fails_once_and_from_then_on(void **state) {
+    (void)state;
+    if (!tls)
+        skip();
+    fail_each_call("OpenSSL's malloc", &crypto_id, ENOMEM, next_crypto_call);
+    assert_true(fault.calls > 200);
+}
+
+static int prepare(void **state) {
+    watch_everything(state);
+    int err = wire_use_tls_of_environment(&tls);
+    write_requests();
+    atomic_store(&memory.live, 0); /* the context stays */
+    if (err == 0)
+        live_through(sizeof(requests)); /* nothing fails: those are the good answers, and what OpenSSL keeps is made */
+    return err;
+}
+
+static int clean_up(void **state) {
+    (void)state;
+    tc_tls_context_unref(tls);
+    wire_use_tls(0);
+    free(good[0]);
+    free(good[1]);
+    return 0;
 }
 
 int main(void) {
-    write_requests();
     const struct CMUnitTest tests[] = {
         TEST(each_allocation_fails_once),
         TEST(each_allocation_fails_from_then_on),
         TEST(each_allocation_fails_once_while_bytes_come_in_pieces),
         TEST(each_allocation_fails_from_then_on_while_bytes_come_in_pieces),
         TEST(each_system_call_fails_once_and_from_then_on),
+        TEST(each_allocation_of_openssl_fails_once_and_from_then_on),
     };
-    return cmocka_run_group_tests_name("failing", tests, watch_everything, NULL);
+    if (CRYPTO_set_mem_functions(crypto_malloc, crypto_realloc, crypto_free) != 1)
+        return 1; /* first of all calls */
+    return cmocka_run_group_tests_name("failing", tests, prepare, clean_up);
 }

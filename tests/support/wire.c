@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include <cmocka.h>
 
@@ -30,17 +29,39 @@ static struct {
 
 /* ---- What came back ---- */
 
+/* Answers may be large: nothing here looks beyond what it has to. */
+static const char *find(const char *text, const char *end, const char *what) {
+    return memmem(text, (size_t)(end - text), what, strlen(what));
+}
+
+static bool same_word(const char *a, const char *b, size_t len) {
+    for (size_t i = 0; i < len; i++)
+        if (tolower((unsigned char)a[i]) != tolower((unsigned char)b[i]))
+            return false;
+    return true;
+}
+
 static const char *find_field(const char *head, const char *end, const char *name, size_t *count) {
     const char *found = NULL;
     size_t len = strlen(name);
     *count = 0;
-    for (const char *line = strstr(head, "\r\n"); line && line + 2 < end; line = strstr(line + 2, "\r\n")) {
-        if (strncasecmp(line + 2, name, len) != 0 || line[2 + len] != ':')
+    for (const char *line = find(head, end, "\r\n"); line && line + 2 < end; line = find(line + 2, end, "\r\n")) {
+        if ((size_t)(end - line) < len + 3 || line[2 + len] != ':' || !same_word(line + 2, name, len))
             continue;
         (*count)++;
-        found = line + 2 + len + 1 + strspn(line + 2 + len + 1, " ");
+        for (found = line + 2 + len + 1; *found == ' '; found++)
+            continue;
     }
     return found;
+}
+
+/* What stands behind it is `*after`: `at`, if there is no number. */
+static unsigned long long number(const char *at, const char *end, int base, const char **after) {
+    char text[24] = "", *stop;
+    memcpy(text, at, (size_t)(end - at) < sizeof(text) - 1 ? (size_t)(end - at) : sizeof(text) - 1);
+    unsigned long long value = strtoull(text, &stop, base);
+    *after = at + (stop - text);
+    return value;
 }
 
 /* Behind the empty line; NULL: not yet there. */
@@ -58,10 +79,10 @@ static const char *end_of_trailers(const char *at, const char *end) {
 /* The end of a chunked body, NULL: not yet there, or `*fault`. */
 static const char *end_of_chunks(const char *at, const char *end, const char **fault) {
     for (;;) {
-        char *after;
+        const char *after;
         if (!memchr(at, '\n', (size_t)(end - at)))
             return NULL;
-        unsigned long long len = strtoull(at, &after, 16);
+        unsigned long long len = number(at, end, 16, &after);
         if (after == at || memcmp(after, "\r\n", 2) != 0) {
             *fault = "a chunk without a size";
             return NULL;
@@ -87,22 +108,21 @@ static bool is_head_token(const char *expected, size_t index) {
     return expected && strcspn(expected, " ") == 4 && expected[3] == 'h';
 }
 
-/* One answer at `at`: its end, or NULL: not complete, or at fault. */
-static const char *parse_one(wire_answers_t *out, const char *at, const char *end, bool eof, bool to_head) {
-    const char *head_end = strstr(at, "\r\n\r\n");
+const char *wire_parse_one(wire_answers_t *out, const char *at, const char *end, bool eof, bool to_head) {
+    const char *head_end = find(at, end, "\r\n\r\n");
     size_t lengths, codings, dates, closes;
     if (end - at >= 13 && (memcmp(at, "HTTP/1.1 ", 9) != 0 || !isdigit((unsigned char)at[9])))
         out->fault = "no status line";
     if (!head_end || out->fault)
         return NULL;
-    const char *body = head_end + 4;
-    int status = atoi(at + 9);
+    const char *body = head_end + 4, *after;
+    unsigned long long status = number(at + 9, head_end, 10, &after);
     const char *length = find_field(at, head_end + 2, "Content-Length", &lengths);
     find_field(at, head_end + 2, "Transfer-Encoding", &codings);
     find_field(at, head_end + 2, "Date", &dates);
     const char *connection = find_field(at, head_end + 2, "Connection", &closes);
     out->said_close_early = out->said_close_early || out->says_close;
-    out->says_close = connection && strncmp(connection, "close\r\n", 7) == 0;
+    out->says_close = connection && head_end + 2 - connection >= 7 && memcmp(connection, "close\r\n", 7) == 0;
     bool interim = status < 200, bodiless = interim || status == 204 || status == 304 || to_head;
     if (lengths + codings > 1)
         out->fault = "two kinds of framing";
@@ -119,7 +139,7 @@ static const char *parse_one(wire_answers_t *out, const char *at, const char *en
     if (codings > 0)
         return end_of_chunks(body, end, &out->fault);
     if (lengths > 0) {
-        unsigned long long len = strtoull(length, NULL, 10);
+        unsigned long long len = number(length, head_end, 10, &after);
         return (unsigned long long)(end - body) >= len ? body + len : NULL;
     }
     out->to_the_end = true;
@@ -130,7 +150,7 @@ void wire_parse(wire_answers_t *out, const char *text, size_t len, bool eof, con
     const char *at = text, *end = text + len;
     memset(out, 0, sizeof(*out));
     while (at && at < end && !out->fault) {
-        const char *next = parse_one(out, at, end, eof, is_head_token(expected, out->count));
+        const char *next = wire_parse_one(out, at, end, eof, is_head_token(expected, out->count));
         if (!next)
             return;
         size_t used = strlen(out->statuses);
@@ -651,8 +671,8 @@ static void make_input(job_t *job) {
     memcpy(at, mark + 1, c->in.len - before - 1);
 }
 
-static void mask_dates(char *text) {
-    for (char *at = text; (at = strstr(at, "\r\nDate: ")) != NULL;)
+void wire_mask_dates(char *text, size_t len) {
+    for (char *at = text; (at = memmem(at, (size_t)(text + len - at), "\r\nDate: ", 8)) != NULL;)
         for (at += 8; *at && *at != '\r'; at++)
             *at = '#';
 }
@@ -763,7 +783,7 @@ static char *try(const job_t *job, size_t step, size_t split) {
         free(in);
         return NULL;
     }
-    mask_dates(in);
+    wire_mask_dates(in, client.in_len);
     return in;
 }
 
@@ -821,8 +841,7 @@ static bool names_a_rule(const char *rule) {
     return (cve && isdigit((unsigned char)cve[4])) || strstr(rule, "GHSA-");
 }
 
-/* With a certificate of its own, if the environment says so. */
-static int use_tls(tc_httpserver_options_t *options) {
+int wire_use_tls_of_environment(tc_tls_context_t **out) {
     const char *version = getenv("WIRE_TLS");
     if (!version)
         return 0;
@@ -830,11 +849,9 @@ static int use_tls(tc_httpserver_options_t *options) {
     certificate_make(&certificate, NULL, &(certificate_spec_t){ .names = "localhost 127.0.0.1" });
     tc_tls_options_t tls = { .certificate = { .cert = tc_str(certificate.cert_pem),
                                               .key = tc_str(certificate.key_pem) } };
-    int err = tc_tls_context_new_server(&wire.tls, &tls);
+    int err = tc_tls_context_new_server(out, &tls);
     certificate_free(&certificate);
     wire_use_tls(strcmp(version, "1.2") == 0 ? TLS1_2_VERSION : TLS1_3_VERSION);
-    options->tls = wire.tls;
-    options->handshake_timeout_ms = TC_FOREVER;
     return err;
 }
 
@@ -865,8 +882,10 @@ int wire_run(const char *name, const wire_case_t *cases, size_t count, const tc_
     app = wire_application();
     tc_httpserver_options_t server = options ? *options : (tc_httpserver_options_t){ 0 };
     have_patience(&server);
-    if (use_tls(&server) < 0 || tc_ioloop_new(&wire.loop) < 0 ||
-        tc_httpserver_new(&wire.server, wire.loop, app, &server) < 0 ||
+    int err = wire_use_tls_of_environment(&wire.tls);
+    server.tls = wire.tls;
+    server.handshake_timeout_ms = wire.tls ? TC_FOREVER : 0;
+    if (err < 0 || tc_ioloop_new(&wire.loop) < 0 || tc_httpserver_new(&wire.server, wire.loop, app, &server) < 0 ||
         tc_httpserver_listen(wire.server, "127.0.0.1", 0) < 0) {
         print_error("the server does not start: %s\n", tc_error_detail());
         return 1;

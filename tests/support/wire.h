@@ -71,10 +71,15 @@ typedef struct {
 
 /* From now on clients speak this version of TLS (TLS1_3_VERSION), and take any certificate; 0: in the clear. */
 void wire_use_tls(int version);
+/* As the environment says: for a server, with a certificate of its own; and clients do the same. `*out` stays as it is
+ * in the clear. */
+int wire_use_tls_of_environment(tc_tls_context_t **out);
 
 void wire_connect(wire_client_t *client, int port);
 /* Send all; the loop turns meanwhile, and what comes is read. Ends early if the server takes no more. */
 void wire_send(wire_client_t *client, tc_ioloop_t *loop, const char *data, size_t len);
+/* As much as goes now; how much that was. */
+size_t wire_send_some(wire_client_t *client, tc_ioloop_t *loop, const char *data, size_t len);
 /* Turn the loop and read what has come, without waiting. */
 void wire_turn(wire_client_t *client, tc_ioloop_t *loop);
 /* The same, after waiting for something to happen on either side. False: nothing did for seconds. */
@@ -99,7 +104,11 @@ typedef struct {
     bool says_close, said_close_early;
 } wire_answers_t;
 
-/* `expected` tells which answers are to HEAD; NULL: none. */
+/* The end of the answer at `at`; NULL: it is not complete, or at fault. `out` is zero before the first. */
+const char *wire_parse_one(wire_answers_t *out, const char *at, const char *end, bool eof, bool to_head);
+/* All; `expected` tells which answers are to HEAD; NULL: none. */
 void wire_parse(wire_answers_t *out, const char *text, size_t len, bool eof, const char *expected);
+
+void wire_mask_dates(char *text, size_t len);
 
 #endif

@@ -11,6 +11,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -78,7 +79,9 @@ static ssize_t read_some(wire_client_t *client, char *into, size_t room) {
         return n < 0 ? (errno == EINTR ? -EAGAIN : -errno) : n;
     }
     ERR_clear_error();
+    void (*before)(int) = signal(SIGPIPE, SIG_IGN); /* OpenSSL's own sockets raise it; the server's must not */
     int n = SSL_read(client->ssl, into, (int)room);
+    signal(SIGPIPE, before);
     if (n > 0)
         return n;
     int why = SSL_get_error(client->ssl, n);
@@ -138,19 +141,26 @@ static ssize_t write_some(wire_client_t *client, const char *data, size_t len) {
         return n < 0 && errno == EAGAIN ? 0 : n;
     }
     ERR_clear_error();
+    void (*before)(int) = signal(SIGPIPE, SIG_IGN);
     int n = SSL_write(client->ssl, data, (int)len);
+    signal(SIGPIPE, before);
     if (n > 0)
         return n;
     int why = SSL_get_error(client->ssl, n);
     return why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE ? 0 : -1;
 }
 
+size_t wire_send_some(wire_client_t *client, tc_ioloop_t *loop, const char *data, size_t len) {
+    ssize_t n = write_some(client, data, len);
+    client->refused = n < 0;
+    wire_turn(client, loop);
+    return n > 0 ? (size_t)n : 0;
+}
+
 void wire_send(wire_client_t *client, tc_ioloop_t *loop, const char *data, size_t len) {
     while (len > 0 && !client->refused && !client->eof && !client->reset) {
-        ssize_t n = write_some(client, data, len);
-        client->refused = n < 0;
-        data += n > 0 ? n : 0;
-        len -= n > 0 ? (size_t)n : 0;
-        wire_turn(client, loop);
+        size_t n = wire_send_some(client, loop, data, len);
+        data += n;
+        len -= n;
     }
 }
