@@ -3,14 +3,15 @@
  * A bare epoll server, one thread, level triggered, one read buffer for all connections. It looks for blank lines,
  * sends the same answer for each, and sends the answers to one read in one go. It is not an HTTP server.
  *
- *     bench_raw PORT [ANSWER [CERTIFICATE KEY | file FILE | json]]
+ *     bench_raw PORT [ANSWER [CERTIFICATE KEY | file FILE | json | gzip PAGE]]
  *
  * ANSWER is a file that holds the complete answer to a keep-alive request, so that the yardstick sends exactly the
  * bytes of the server it is compared with; "" stands for one of its own. A request with `Connection: close` gets that
  * line added, and a close. With a certificate it is the yardstick of TLS: OpenSSL on the descriptor, reading ahead, and
  * nothing around it. With a FILE, only ANSWER's head counts: the file goes behind it by sendfile, in bursts of 128 KiB.
  * With "json" that head goes before a body that is made anew by yyjson, in memory of our own: what was posted, parsed,
- * built and written; or, for a GET, a small object. */
+ * built and written; or, for a GET, a small object. With a PAGE a head
+ * of our own goes before that page, compressed by zlib for each request, level 6. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -31,6 +32,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <yyjson.h>
+#include <zlib.h>
 
 enum { READ_SIZE = 64 * 1024, OUT_SIZE = 512 * 1024, ANSWER_SIZE = 8192, MAX_FD = 1 << 20, EVENTS = 256 };
 
@@ -276,11 +278,58 @@ static void on_json_request(int fd) {
         close(fd);
 }
 
+/* ---- gzip ---- */
+
+static char page[64 * 1024];
+static size_t page_len; /* 0: none */
+static z_stream deflater;
+
+static void load_page(const char *path) {
+    FILE *opened = fopen(path, "rb");
+    if (!opened)
+        die(path);
+    page_len = fread(page, 1, sizeof page, opened);
+    fclose(opened);
+    if (deflateInit2(&deflater, 6, Z_DEFLATED, MAX_WBITS + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+        exit(1);
+}
+
+static size_t answer_gzip(void) {
+    enum { HEAD = 256 };
+    deflateReset(&deflater);
+    deflater.next_in = (unsigned char *)page;
+    deflater.avail_in = (unsigned)page_len;
+    deflater.next_out = (unsigned char *)out + HEAD;
+    deflater.avail_out = OUT_SIZE - HEAD;
+    if (deflate(&deflater, Z_FINISH) != Z_STREAM_END)
+        return 0;
+    char head[HEAD];
+    int len = snprintf(head, sizeof head,
+                       "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=UTF-8\r\nContent-Encoding: gzip\r\n"
+                       "Vary: Accept-Encoding\r\nContent-Length: %lu\r\n\r\n",
+                       deflater.total_out);
+    memmove(out + len, out + HEAD, deflater.total_out);
+    memcpy(out, head, (size_t)len);
+    return (size_t)len + deflater.total_out;
+}
+
+/* A request comes in one piece, and no other behind it. */
+static void on_page_request(int fd) {
+    ssize_t len = recv(fd, in, sizeof in, 0);
+    if (len < 0 && errno == EAGAIN)
+        return;
+    size_t out_len = len > 0 ? answer_gzip() : 0;
+    if (out_len == 0 || send(fd, out, out_len, MSG_NOSIGNAL) != (ssize_t)out_len)
+        close(fd);
+}
+
 /* ---- Events ---- */
 
 static void on_ready(int epoll, int fd) {
     if (json)
         on_json_request(fd);
+    else if (page_len > 0)
+        on_page_request(fd);
     else if (body_fd < 0)
         on_request(fd);
     else if (body_left[fd] > 0)
@@ -344,12 +393,14 @@ int main(int argc, char **argv) {
     int port = argc >= 2 ? atoi(argv[1]) : 0;
     json = argc == 4 && strcmp(argv[3], "json") == 0;
     if (port <= 0 || port > 65535 || (argc > 3 && argc != 5 && !json)) {
-        fprintf(stderr, "usage: bench_raw PORT [ANSWER [CERTIFICATE KEY | file FILE | json]]\n");
+        fprintf(stderr, "usage: bench_raw PORT [ANSWER [CERTIFICATE KEY | file FILE | json | gzip PAGE]]\n");
         return 2;
     }
     load_answer(argc >= 3 && argv[2][0] ? argv[2] : NULL);
     if (argc == 5 && strcmp(argv[3], "file") == 0)
         open_body(argv[4]);
+    else if (argc == 5 && strcmp(argv[3], "gzip") == 0)
+        load_page(argv[4]);
     else if (argc == 5)
         load_certificate(argv[3], argv[4]);
     signal(SIGTERM, on_sigterm);
