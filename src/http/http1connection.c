@@ -326,10 +326,13 @@ static size_t discard(tc__http1connection_t *connection, size_t len) {
 
 /* Requests and chunks arrive by the thousand in one read, and each may keep a handler busy. */
 static bool turn_is_over(const tc__http1connection_t *connection, uint64_t *since) {
+    const tc_ioloop_t *loop = tc__http1_loop(connection);
+    if (loop->is_virtual)
+        return false;
     uint64_t now = uv_hrtime();
     if (*since == 0)
         *since = now;
-    return now - *since > (uint64_t)TURN_US * 1000 || tc__ioloop_is_late(tc__http1_loop(connection));
+    return now - *since > (uint64_t)TURN_US * 1000 || tc__ioloop_is_late(loop);
 }
 
 static const char *feed(tc__http1connection_t *connection, const char *at, const char *end) {
