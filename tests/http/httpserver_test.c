@@ -127,7 +127,7 @@ static void serve(const tc_httpserver_options_t *options) {
 }
 
 static int make_loop(void **state) {
-    alarm(60);
+    alarm(600);
     int err = with_loop(state);
     loop = *state;
     return err;

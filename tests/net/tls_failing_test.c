@@ -264,6 +264,6 @@ int main(void) {
     if (!use_failing_memory_with_openssl())
         return 1;
     tc_set_log_callback(count_line, NULL);
-    alarm(300);
+    alarm(TEST_SECONDS);
     return cmocka_run_group_tests_name("tls, failing", tests, prepare, clean_up);
 }

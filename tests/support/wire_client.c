@@ -26,7 +26,7 @@
 #include "async/ioloop_internal.h"
 #include "support/wire.h"
 
-enum { PATIENCE_MS = 3000 };
+enum { PATIENCE_MS = 30000 };
 
 static SSL_CTX *tls; /* NULL: in the clear */
 

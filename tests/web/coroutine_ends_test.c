@@ -357,7 +357,7 @@ static void without_memory_from_the_start_it_ends_once_at_most(void **state) {
 }
 
 static int begin_ends(void **state) {
-    alarm(120);
+    alarm(600);
     begin_web(state);
     tc_application_free(app);
     app = NULL;

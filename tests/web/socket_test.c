@@ -11,7 +11,7 @@ static tc_ioloop_t *loop;
 static tc_httpserver_t *server;
 
 static int begin_sockets(void **state) {
-    alarm(60);
+    alarm(600);
     return tc_ioloop_new(&loop) < 0 ? -1 : begin_web(state);
 }
 

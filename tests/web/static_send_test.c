@@ -18,7 +18,7 @@ static wire_client_t wire;
 static tc__sys_t real_sockets;
 
 static int begin_sending(void **state) {
-    alarm(60);
+    alarm(600);
     real_sockets = tc__sys;
     return begin_static(state) < 0 ? -1 : tc_ioloop_new(&loop);
 }
