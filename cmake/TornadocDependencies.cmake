@@ -1,7 +1,7 @@
 # The libraries below tornadoc: for our own build, and, installed beside tornadocConfig.cmake, for programs that link it.
 #
 #   public   yyjson: programs that read or build JSON trees include <yyjson.h> and call it
-#   private  the rest: needed to build, and to link the static library
+#   private  the rest: needed to build, and to link the static library; Brotli's encoder where it is there
 
 find_package(PkgConfig QUIET)
 
@@ -85,6 +85,12 @@ function(tornadoc_find_private_dependencies)
   find_package(ZLIB QUIET)
   find_package(Threads QUIET)
   set(errors ${llhttp_error} ${UV_error} ${PCRE2_error})
+  if(NOT TORNADOC_BROTLI STREQUAL "OFF")
+    tornadoc_find_module(BROTLI libbrotlienc)
+  endif()
+  if(TORNADOC_BROTLI STREQUAL "ON")
+    list(APPEND errors ${BROTLI_error})
+  endif()
   foreach(name OpenSSL ZLIB Threads)
     if(NOT ${name}_FOUND)
       list(APPEND errors "${name} not found")

@@ -127,7 +127,8 @@ TC_EXTERN int tc_set_allocator(const tc_allocator_t *allocator);
 /** The version of the library that runs, as TORNADOC_VERSION is the header's. (tc_version belongs to gperftools.) */
 TC_ANY_THREAD const char *tornadoc_version(void);
 
-/** Whether this build has a feature: "regex", "json", "tls", "coroutines", "http2". Unknown names are false. */
+/** Whether this build has a feature: "regex", "json", "tls", "coroutines", "brotli", "http2". Unknown names are false.
+ */
 TC_ANY_THREAD bool tornadoc_has(const char *feature);
 
 #ifdef __cplusplus

@@ -91,7 +91,11 @@ enum {
      * regular expression must match both. For patterns that end in {x:*} it has no meaning. (addslash)
      */
     TC_ADDSLASH = 1u << 6,
-    TC_REMOVESLASH = 1u << 7 /**< the same, and the page is the one without; "/" stays as it is (removeslash) */
+    TC_REMOVESLASH = 1u << 7, /**< the same, and the page is the one without; "/" stays as it is (removeslash) */
+    /** The answers are compressed, whatever the application's compress_response says; not those of pages that show
+     *  secrets beside what a stranger may choose: docs/security.md. */
+    TC_COMPRESS = 1u << 8,
+    TC_NO_COMPRESS = 1u << 9 /**< they are not. Of both flags the handler's own goes before its base's */
 };
 
 /* ---- Around the answer ---------------------------------------------------------------------------------------- */
@@ -107,8 +111,8 @@ enum { TC_PASS = 1 }; /**< what a transform's begin returns for an answer that i
 
 /**
  * Stands between what handlers write and what is sent, as `.transform` of a handler or of a `base`: the handler's own
- * comes first, then those of its groups from the inside out, then the application's.
- * (OutputTransform)
+ * comes first, then those of its groups from the inside out, then the application's; compress_response is
+ * last. (OutputTransform)
  *
  * They run when the headers are about to go out, in tc_flush or at the end, and then with each flush, on the stack of
  * whoever flushes: they must not wait, flush or finish. Error pages pass through them as well.
@@ -245,7 +249,21 @@ typedef struct {
     const char *static_path;
     const char *static_url_prefix;             /**< default "/static/" */
     const tc_static_options_t *static_options; /**< default NULL. Copied as by tc_router_add_static */
-    uintptr_t reserved[8];                     /**< must be zero */
+    /**
+     * Answers are compressed, by gzip or, if tornadoc_has("brotli"), br, for clients whose Accept-Encoding says so: of
+     * types that shrink (text, JSON, XML, JavaScript, SVG, WebAssembly …), from 1,024 bytes on, or of any size if they
+     * are flushed, and then each flush arrives. Such types have `Vary: Accept-Encoding`, compressed or not; a strong
+     * ETag becomes a weak one. Not compressed are a 206, an answer that has a Content-Encoding or
+     * `Cache-Control: no-transform`, and static files that are not kept in memory. For one route: TC_COMPRESS,
+     * TC_NO_COMPRESS. Not for pages that show secrets beside what a stranger may choose: docs/security.md.
+     */
+    bool compress_response;
+    int compress_level; /**< of gzip: 1, fast, to 9, small; default 6 */
+    /** Bytes that the compressors of one loop may take, default 64 MiB; beyond it answers go out as they are. For the
+     *  time that one takes a whole answer has 264 KiB with gzip, a megabyte or two with br, one that is flushed 72 KiB
+     *  with gzip. */
+    size_t max_compress_memory;
+    uintptr_t reserved[8]; /**< must be zero */
 } tc_application_options_t;
 
 /**

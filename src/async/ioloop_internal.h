@@ -23,7 +23,7 @@ typedef struct tc__soon {
 } tc__soon_t;
 
 /* Things that a layer above hangs on each loop, made when first asked for. */
-enum { TC__LOCAL_NET, TC__LOCAL_HTTP, TC__LOCAL_WEB, TC__LOCAL_FILES, TC__LOCAL_COUNT };
+enum { TC__LOCAL_NET, TC__LOCAL_HTTP, TC__LOCAL_WEB, TC__LOCAL_FILES, TC__LOCAL_COMPRESSORS, TC__LOCAL_COUNT };
 
 typedef struct tc__mailbox tc__mailbox_t;
 

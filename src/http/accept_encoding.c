@@ -6,7 +6,7 @@
 #include "http/headers_internal.h"
 #include "util/bytes_internal.h"
 
-enum { MOST = 1000, UNSAID = UINT16_MAX };
+enum { LEAST = 1, MOST = 1000, UNSAID = UINT16_MAX };
 
 const char *const tc__coding_names[TC__CODING_COUNT] = { "identity", "br", "zstd", "gzip" };
 
@@ -78,5 +78,5 @@ void tc__accept_encoding_parse(tc_bytes_t field, uint16_t weights[TC__CODING_COU
     }
     for (int i = 0; i < TC__CODING_COUNT; i++)
         if (weights[i] == UNSAID)
-            weights[i] = (uint16_t)(i == TC__CODING_IDENTITY && !star ? MOST : others);
+            weights[i] = (uint16_t)(i == TC__CODING_IDENTITY && !star ? LEAST : others);
 }

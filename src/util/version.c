@@ -9,11 +9,18 @@ enum { HAS_COROUTINES = false };
 enum { HAS_COROUTINES = true };
 #endif
 
+#ifdef TC__BROTLI
+enum { HAS_BROTLI = true };
+#else
+enum { HAS_BROTLI = false };
+#endif
+
 static const struct {
     const char *name;
     bool present;
 } features[] = {
-    { "regex", true }, { "json", true }, { "tls", true }, { "coroutines", HAS_COROUTINES }, { "http2", false },
+    { "regex", true },        { "json", true },   { "tls", true }, { "coroutines", HAS_COROUTINES },
+    { "brotli", HAS_BROTLI }, { "http2", false },
 };
 
 const char *tornadoc_version(void) {

@@ -23,7 +23,7 @@
 
 #define KNOWN_FLAGS                                                                                            \
     ((uint32_t)(TC_COROUTINE | TC_CANCEL_ON_CLOSE | TC_DECOMPRESS | TC_NO_XSRF | TC_LOGIN_REQUIRED | TC_ETAG | \
-                TC_ADDSLASH | TC_REMOVESLASH))
+                TC_ADDSLASH | TC_REMOVESLASH | TC_COMPRESS | TC_NO_COMPRESS))
 
 struct tc_router {
     tc_router_t *next;
@@ -138,14 +138,27 @@ static void chain(tc__endpoint_t *endpoint, const tc_router_t *router, const cha
         endpoint->admit[admits++] = tc__require_login;
 }
 
+/* Whoever says something last, from the outside in, is heard. */
+static bool compresses(const tc_application_t *app, uint32_t own_flags, const tc_request_handler_t *bases,
+                       size_t base_count) {
+    const uint32_t either = TC_COMPRESS | TC_NO_COMPRESS;
+    uint32_t flags = own_flags;
+    for (size_t i = base_count; i-- > 0 && !(flags & either);)
+        flags = bases[i].flags;
+    return flags & either ? (flags & TC_COMPRESS) != 0 : app->compress_response;
+}
+
 /* The other way round: the handler's own first. */
-static void chain_transforms(tc__endpoint_t *endpoint, const tc_request_handler_t *bases, size_t base_count) {
+static void chain_transforms(const tc_application_t *app, tc__endpoint_t *endpoint, uint32_t own_flags,
+                             const tc_request_handler_t *bases, size_t base_count) {
     size_t transforms = 0;
     if (endpoint->handler.transform)
         endpoint->transforms[transforms++] = endpoint->handler.transform;
     for (size_t i = base_count; i-- > 0;)
         if (bases[i].transform)
             endpoint->transforms[transforms++] = bases[i].transform;
+    if (compresses(app, own_flags, bases, base_count))
+        endpoint->transforms[transforms++] = &tc__compress_response;
 }
 
 tc_request_fn tc__endpoint_method(const tc__endpoint_t *endpoint, tc__method_t method) {
@@ -218,6 +231,8 @@ static int check_handler(const char *pattern, const tc_request_handler_t *handle
     if (handler->flags & ~KNOWN_FLAGS)
         return tc__misuse(TC_EINVAL, "%s: the handler's flags 0x%x are not known to this library", pattern,
                           handler->flags);
+    if ((handler->flags & TC_COMPRESS) && (handler->flags & TC_NO_COMPRESS))
+        return tc__misuse(TC_EINVAL, "%s: the handler's flags have both TC_COMPRESS and TC_NO_COMPRESS", pattern);
     if ((unsigned)handler->body > TC_BODY_FORM)
         return tc__misuse(
             TC_EINVAL, "%s: the handler's .body is none of TC_BODY_BUFFER, _STREAM, _REFUSE, _SPOOL, _FORM", pattern);
@@ -261,7 +276,7 @@ static int new_endpoint(tc__endpoint_t **out, const tc_router_t *router, const c
     for (size_t i = router->base_count; i-- > 0;)
         inherit(&endpoint->handler, &router->bases[i]);
     chain(endpoint, router, pattern, handler);
-    chain_transforms(endpoint, router->bases, router->base_count);
+    chain_transforms(router->app, endpoint, handler->flags, router->bases, router->base_count);
     list_methods(endpoint);
     endpoint->marked = is_marked(router->app, &endpoint->handler);
     endpoint->plain = is_plain(endpoint);
@@ -562,6 +577,11 @@ static int apply_options(tc_application_t *app, const tc_application_options_t *
     app->max_part_header_size = options->max_part_header_size;
     if (options->max_json_size)
         app->max_json = options->max_json_size;
+    if (options->compress_level < 0 || options->compress_level > 9)
+        return tc__misuse(TC_EINVAL, "compress_level: 1 to 9, or 0 for the default, not %d", options->compress_level);
+    app->compress_response = options->compress_response;
+    app->compress_level = options->compress_level ? options->compress_level : 6;
+    app->max_compress_memory = options->max_compress_memory ? options->max_compress_memory : (size_t)64 * 1024 * 1024;
     TC_TRY(tc__security_init(&app->security, options));
     if (options->base)
         TC_TRY(set_base(app, options->base));
@@ -586,8 +606,8 @@ static tc__endpoint_t *make_not_found(const tc_application_t *app) {
         endpoint->handler.get_current_user = base->get_current_user;
         endpoint->handler.cors = base->cors;
         endpoint->on_finish[0] = base->on_finish;
-        chain_transforms(endpoint, base, 1);
     }
+    chain_transforms(app, endpoint, 0, root->bases, root->base_count);
     endpoint->marked = is_marked(app, &endpoint->handler);
     return endpoint;
 }

@@ -53,6 +53,9 @@ struct tc_application {
     tc_access_format_t access_format; /* of lines for access_fd */
     int access_fd;
     size_t max_arguments, max_json;
+    bool compress_response;
+    int compress_level;
+    size_t max_compress_memory; /* of a loop */
     char *spool_dir;
     tc__security_t security;
     size_t max_form_memory;

@@ -8,6 +8,7 @@
 #include "web/content_type_internal.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "util/bytes_internal.h"
 
@@ -144,4 +145,45 @@ const char *tc__content_type(const char *name) {
         row = bsearch(key, table, sizeof table / sizeof table[0], sizeof table[0], by_extension);
     }
     return row ? row->type : "application/octet-stream";
+}
+
+/* ---- Those that shrink ---- */
+
+static bool ends_with(tc_bytes_t text, tc_bytes_t end) {
+    return text.len > end.len && tc__bytes_equal_nocase(tc_bytes(text.data + text.len - end.len, end.len), end);
+}
+
+bool tc__is_compressible(tc_bytes_t type) {
+    static const char *const types[] = {
+        "application/graphql",
+        "application/javascript",
+        "application/json",
+        "application/jsonl",
+        "application/rtf",
+        "application/toml",
+        "application/wasm",
+        "application/x-javascript",
+        "application/x-ndjson",
+        "application/x-sh",
+        "application/xml",
+        "application/yaml",
+        "application/x-yaml",
+        "application/vnd.ms-fontobject",
+        "font/collection",
+        "font/otf",
+        "font/ttf",
+        "image/bmp",
+        "image/vnd.microsoft.icon",
+        "image/x-icon",
+    };
+    const char *parameters = memchr(type.data, ';', type.len);
+    if (parameters)
+        type.len = (size_t)(parameters - type.data);
+    type = tc__bytes_trim(type);
+    if (type.len > 5 && tc__bytes_equal_nocase(tc_bytes(type.data, 5), tc_str("text/")))
+        return true;
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+        if (tc__bytes_equal_nocase(type, tc_str(types[i])))
+            return true;
+    return ends_with(type, tc_str("+json")) || ends_with(type, tc_str("+xml")) || ends_with(type, tc_str("+yaml"));
 }

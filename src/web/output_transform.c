@@ -6,13 +6,14 @@
  *     admit, prepare      application's base --> groups' bases --> handler
  *                                                                     |  tc_write …
  *     transforms          application's base <-- groups' bases <-- handler's own
- *       (begin, chunk)            '--> the exchange
+ *       (begin, chunk)            '--> compress_response --> the exchange
  *
  * Nothing is done until headers are about to go out. Then each transform in turn is asked by `begin` whether it takes
  * part; if so the output is taken away from the request piece by piece, and what `chunk` writes takes its place. Two
  * lists of segments change places for that, so an answer of any length needs no more.
  *
- * A transform that fails fails the answer. But the page of an error goes without it, as it was before.
+ * A transform that fails fails the answer. Two are left out instead, as long as no header is out, and the answer is
+ * then as it was before them: compress_response, which nobody needs, and any that stands around the page of an error.
  */
 #include "web/output_transform_internal.h"
 
@@ -46,6 +47,10 @@ struct tc__transforms {
     stage_t stages[];
 };
 
+bool tc__request_is_whole(const tc_request_t *req) {
+    return req->transforms->whole;
+}
+
 /* ---- Beginning ---- */
 
 static int make_transforms(tc_request_t *req) {
@@ -78,8 +83,8 @@ static int64_t announced_length(const tc_request_t *req) {
 
 /* ---- Leaving one out ---- */
 
-static bool may_be_left_out(const tc_request_t *req) {
-    return !req->headers_sent && !req->finished && req->failing;
+static bool may_be_left_out(const tc_request_t *req, const stage_t *stage) {
+    return !req->headers_sent && !req->finished && (req->failing || stage->of == &tc__compress_response);
 }
 
 static int save_headers(tc_request_t *req, tc__transforms_t *all) {
@@ -98,8 +103,9 @@ static int save_headers(tc_request_t *req, tc__transforms_t *all) {
 }
 
 static void leave_out(tc_request_t *req, tc__transforms_t *all, stage_t *stage, int err) {
-    tc__log(TC__LOG_APPLICATION, TC_LOG_WARNING, req, "%s %s: the page of an error goes without %s: %s",
-            req->in->method, req->in->uri, stage->of->name, tc_strerror(err));
+    if (stage->of != &tc__compress_response)
+        tc__log(TC__LOG_APPLICATION, TC_LOG_WARNING, req, "%s %s: the page of an error goes without %s: %s",
+                req->in->method, req->in->uri, stage->of->name, tc_strerror(err));
     if (all->headers.items) {
         req->headers = all->headers;
         req->default_type = all->default_type;
@@ -191,7 +197,7 @@ static bool body_passes(const tc_request_t *req, const tc__transforms_t *all) {
 static int pass_stage(tc_request_t *req, tc__transforms_t *all, stage_t *stage, int64_t size, tc_output_flush_t flush) {
     if (req->sends_file && stage->of->chunk)
         return 0;
-    bool dispensable = may_be_left_out(req);
+    bool dispensable = may_be_left_out(req, stage);
     int err = dispensable && !stage->begun ? save_headers(req, all) : 0;
     if (err == 0 && !stage->begun)
         err = begin(req, stage, size);

@@ -11,6 +11,7 @@
  *     request_parts.c   the same, while the form arrives
  *     request_output.c  what verbs write
  *     output_transform.c what stands around answers
+ *     compress_response.c  answers that are compressed
  *     request_cookies.c cookies that go out, and those that are signed
  *     request_error.c   error pages
  *     debug_page.c      those of an application under development

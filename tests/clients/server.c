@@ -129,14 +129,18 @@ static int send_more(tc_request_t *req, tc_future_t *drained, void *arg) {
     return 0;
 }
 
-/* /download?size=N, chunked unless ?counted=1 is asked for */
+/* /download?size=N, chunked unless ?counted=1 is asked for, and of a ?type= */
 static int download(tc_request_t *req) {
     download_t *download = tc_data(req);
     download->size = strtoull(tc_get_argument(req, "size", "0"), NULL, 10);
-    tc_set_header(req, "Content-Type", "application/octet-stream");
+    tc_set_header(req, "Content-Type", tc_get_argument(req, "type", "application/octet-stream"));
     if (tc_get_argument(req, "counted", NULL))
         tc_set_header(req, "Content-Length", tc_sprintf(req, "%" PRIu64, download->size));
     return send_more(req, NULL, NULL);
+}
+
+static int whole_page(tc_request_t *req) {
+    return tc_write_borrowed(req, tc_bytes(pattern, sizeof pattern));
 }
 
 /* ---- Refusing, hinting, trailing, leaving ---- */
@@ -200,6 +204,11 @@ int main(int argc, char **argv) {
                        &(tc_request_handler_t){ .body = TC_BODY_FORM, .max_body_size = TC_UNLIMITED, .post = store },
                        folder);
     tc_application_add(app, "/download", &(tc_request_handler_t){ .data_size = sizeof(download_t), .get = download },
+                       NULL);
+    tc_application_add(
+        app, "/compressed",
+        &(tc_request_handler_t){ .data_size = sizeof(download_t), .get = download, .flags = TC_COMPRESS }, NULL);
+    tc_application_add(app, "/compressed/page", &(tc_request_handler_t){ .get = whole_page, .flags = TC_COMPRESS },
                        NULL);
     tc_application_add(app, "/refuse", &(tc_request_handler_t){ .admit = refuse, .any = echo }, NULL);
     tc_application_add(app, "/limited", &(tc_request_handler_t){ .max_body_size = 1000, .any = echo }, NULL);

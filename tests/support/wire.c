@@ -466,6 +466,26 @@ static int hint_and_fail(tc_request_t *req) {
     return tc_http_error(req, 403, NULL);
 }
 
+/* 2,000 bytes, which are 39 by gzip. */
+static int page(tc_request_t *req) {
+    for (int i = 0; i < 100; i++)
+        tc_write(req, "<p>a line of 20 b\n\n\n");
+    return 0;
+}
+
+static int page_in_pieces(tc_request_t *req) {
+    tc_set_trailer(req, "X-Sum", "4000");
+    page(req);
+    tc_flush(req);
+    return page(req);
+}
+
+static int page_then_cut(tc_request_t *req) {
+    page(req);
+    tc_flush(req);
+    return TC_EPROTO;
+}
+
 static int with_trailers(tc_request_t *req) {
     tc_set_trailer(req, "X-Sum", "1");
     tc_set_trailer(req, "X-Time", "\t20 ms ");
@@ -626,6 +646,9 @@ tc_application_t *wire_application(void) {
         { "/trailers_streamed", { .body = TC_BODY_STREAM, .data_received = no_trailers_yet, .post = tell_trailers } },
         { "/trailers_later",
           { .body = TC_BODY_STREAM, .data_received = no_trailers_yet_later, .post = tell_trailers } },
+        { "/page", { .any = page, .flags = TC_COMPRESS } },
+        { "/page_in_pieces", { .any = page_in_pieces, .flags = TC_COMPRESS } },
+        { "/page_then_cut", { .any = page_then_cut, .flags = TC_COMPRESS } },
         { "/large", { .any = large } },
         { "/large_header", { .any = large_header } },
     };
