@@ -11,12 +11,6 @@
 #include <tornadoc.h>
 #include <yyjson.h>
 
-#ifdef CAN_COMPRESS
-enum { COMPRESS = TC_COMPRESS };
-#else
-enum { COMPRESS = 0 };
-#endif
-
 static char page[64 * 1024];
 static size_t page_len;
 
@@ -65,7 +59,7 @@ int main(int argc, char **argv) {
     load_page(argv[2]);
     tc_application_t *app = tc_application_new(NULL);
     tc_application_add_static(app, "/files/", files);
-    tc_application_add(app, "/page.html", &(tc_request_handler_t){ .flags = COMPRESS, .get = give_page }, NULL);
+    tc_application_add(app, "/page.html", &(tc_request_handler_t){ .flags = TC_COMPRESS, .get = give_page }, NULL);
     tc_application_add(app, "/object.json", &(tc_request_handler_t){ .get = give_object, .post = echo }, NULL);
     return tc_application_run(app, &(tc_run_options_t){ .address = "127.0.0.1", .port = port });
 }
