@@ -75,7 +75,7 @@ class Program:
         self.process = subprocess.Popen([str(word) for word in command], stdout=self.out, stderr=self.err, stdin=subprocess.DEVNULL,
                                         cwd=folder)
         running.append(self)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while port and not is_listening(port):
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError(f"{command[0]} does not serve: status {self.process.poll()}, {self.stderr()}")
@@ -126,7 +126,7 @@ class Answer:
 def curl(path, *options, port=PORT, host="localhost"):
     """What curl shows for a path and the options of a user."""
     url = path if "://" in path else f"http://{host}:{port}{path}"
-    command = ["curl", "--silent", "--show-error", "--include", "--max-time", "20", "--noproxy", "*", "--path-as-is",
+    command = ["curl", "--silent", "--show-error", "--include", "--max-time", "60", "--noproxy", "*", "--path-as-is",
                "--header", "Expect:", *options, url]
     done = subprocess.run(command, capture_output=True, check=False)
     assert done.returncode == 0, f"{' '.join(command)}: {done.stderr.decode()}"
