@@ -99,7 +99,9 @@ static ssize_t gzip_feed(tc__compressor_t *compressor, tc_bytes_t *text, tc__com
 /* ---- br ---- */
 
 #ifdef TC__BROTLI
-enum { QUALITY = 5, STREAM_QUALITY = 4, WINDOW = 16 /* with a larger one memory grows faster than text shrinks */ };
+/* A quality of 4 takes four times the memory of this one for a text of a megabyte, and a larger window grows memory
+ * faster than text shrinks. */
+enum { QUALITY = 5, WINDOW = 16 };
 
 static void *brotli_allocate(void *opaque, size_t size) {
     tc__compressor_t *compressor = opaque;
@@ -114,7 +116,7 @@ static int make_brotli(tc__compressor_t *compressor) {
     compressor->coder->brotli = brotli;
     if (!brotli)
         return TC_ENOMEM;
-    BrotliEncoderSetParameter(brotli, BROTLI_PARAM_QUALITY, compressor->kind.streams ? STREAM_QUALITY : QUALITY);
+    BrotliEncoderSetParameter(brotli, BROTLI_PARAM_QUALITY, QUALITY);
     BrotliEncoderSetParameter(brotli, BROTLI_PARAM_LGWIN, WINDOW);
     return 0;
 }

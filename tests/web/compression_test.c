@@ -681,14 +681,22 @@ static void a_client_that_leaves_gives_its_compressor_back(void **state) {
 static void make_app(void) {
     app = NULL;
     serve_pages(NULL);
+    if (tornadoc_has("coroutines"))
+        route("/coroutine/{size:int}", HANDLER(.get = in_coroutine, .flags = TC_COROUTINE));
+    else
+        route("/coroutine/{size:int}", HANDLER(.get = show_in_pieces));
 }
 
 static const struct {
     const char *path, *accepted;
     size_t size;
-} tried[] = { { "/16000", "gzip", 16000 },        { "/16000", "br", 16000 },
-              { "/pieces/16000", "gzip", 16000 }, { "/pieces/16000", "br;q=1, gzip;q=0.5", 16000 },
-              { "/tagged/2000", "gzip", 2000 },   { "/16000?field=Vary&value=A", "gzip", 16000 } };
+} tried[] = { { "/16000", "gzip", 16000 },
+              { "/16000", "br", 16000 },
+              { "/pieces/16000", "gzip", 16000 },
+              { "/pieces/16000", "br;q=1, gzip;q=0.5", 16000 },
+              { "/coroutine/16000", "br", 16000 },
+              { "/tagged/2000", "gzip", 2000 },
+              { "/16000?field=Vary&value=A", "gzip", 16000 } };
 
 /* What looks complete is complete, compressed or not. */
 static int try_one(size_t i) {
