@@ -60,7 +60,7 @@ static int add_route(tc_router_t *router, const char *prefix, tc_application_t *
 
 int tc_router_mount(tc_router_t *router, const char *prefix, tc_application_t *app) {
     tc_application_t *outer = tc__router_application(router);
-    if (outer && app && (app->parent || is_within(outer, app))) /* whose it is already: it is not to be freed */
+    if (app && (app->parent || is_within(outer, app))) /* whose it is already: it is not to be freed */
         return tc__application_keep_error(outer,
                                           tc__misuse(TC_EALREADY, "%s: the application is %s", prefix ? prefix : "NULL",
                                                      app->parent ? "mounted already" : "the outer one itself"));

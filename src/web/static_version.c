@@ -109,12 +109,16 @@ static tc__static_site_t *site_of(const tc_application_t *app, const char *path,
     return best;
 }
 
+/* A whole URL as the mounted application knows it. */
+static const char *without_prefix(tc_bytes_t prefix, const char *path) {
+    const bool has_it = prefix.len > 0 && strncmp(path, prefix.data, prefix.len) == 0 && path[prefix.len] == '/';
+    return has_it ? path + prefix.len : path;
+}
+
 const char *tc_static_url(tc_request_t *req, const char *path) {
     const char *name, *version = NULL;
     const tc_bytes_t prefix = req && req->passage ? req->passage->prefix : tc_bytes("", 0);
-    if (path && path[0] == '/' && prefix.len > 0 && strncmp(path, prefix.data, prefix.len) == 0)
-        path += prefix.len;
-    tc__static_site_t *site = req && path ? site_of(req->app, path, &name) : NULL;
+    tc__static_site_t *site = req && path ? site_of(req->app, without_prefix(prefix, path), &name) : NULL;
     if (!site)
         return NULL;
     tc_ioloop_t *loop = req->in->loop;

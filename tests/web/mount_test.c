@@ -242,6 +242,16 @@ static void urls_of_its_files_have_the_prefix(void **state) {
     assert_ask("/shop/url?of=/static/none", "200 /shop/static/no");
 }
 
+static void the_prefix_of_a_file_s_url_ends_at_a_slash(void **state) {
+    (void)state;
+    inner = tc_application_new(NULL);
+    assert_int_equal(tc_application_mount(app, "/s", inner), 0);
+    assert_int_equal(tc_application_add_static(inner, "/static/", "."), 0);
+    inner_route("/url", HANDLER(.get = says_static_url));
+    assert_ask("/s/url?of=/static/none.css", "200 /s/static/none.");
+    assert_ask("/s/url?of=/s/static/none.css", "200 /s/static/none.");
+}
+
 static tc_deferred_t *token;
 static char seen[64];
 
@@ -325,6 +335,16 @@ static void an_application_is_mounted_once_and_not_in_itself(void **state) {
     tc_application_free(other);
 }
 
+static void a_group_that_could_not_be_made_takes_only_what_is_nobodys(void **state) {
+    (void)state;
+    mount_with(NULL);
+    inner_route("/", HANDLER(.get = says_route));
+    assert_int_equal(tc_router_mount(NULL, "/again", inner), TC_EALREADY);
+    assert_log("/again: the application is mounted already");
+    assert_int_equal(tc_router_mount(NULL, "/a", tc_application_new(NULL)), TC_ENOMEM);
+    assert_ask("/shop/", "200 /shop/ at /shop/");
+}
+
 static void nothing_is_mounted_where_it_listens(void **state) {
     (void)state;
     tc_application_t *application = app, *other = tc_application_new(NULL);
@@ -395,11 +415,13 @@ int main(void) {
         WEB_TEST(each_has_its_own_secret),
         WEB_TEST(each_has_its_own_log),
         WEB_TEST(urls_of_its_files_have_the_prefix),
+        WEB_TEST(the_prefix_of_a_file_s_url_ends_at_a_slash),
         WEB_TEST(a_request_keeps_the_applications_on_its_way),
         WEB_TEST(what_it_could_not_do_is_told_when_the_outer_one_is_to_listen),
         WEB_TEST(routes_may_be_added_until_the_outer_one_listens),
         WEB_TEST(what_cannot_be_mounted_is_refused_and_freed),
         WEB_TEST(an_application_is_mounted_once_and_not_in_itself),
+        WEB_TEST(a_group_that_could_not_be_made_takes_only_what_is_nobodys),
         WEB_TEST(nothing_is_mounted_where_it_listens),
         WEB_TEST(each_allocation_may_fail),
         WEB_TEST(a_request_without_memory_for_its_way_is_refused),
