@@ -120,9 +120,8 @@ static void leave_out(tc_request_t *req, tc__transforms_t *all, stage_t *stage, 
 
 /* Words for the log; never NULL. */
 static const char *explain(tc_request_t *req, const stage_t *stage, int err) {
-    bool detailed = err == TC_EINVAL;
-    const char *words = tc_sprintf(req, "output transform %s%s%s", stage->of->name, detailed ? ": " : "",
-                                   detailed ? tc_error_detail() : "");
+    const char *said = tc__failure_words(err);
+    const char *words = tc_sprintf(req, "output transform %s%s%s", stage->of->name, *said ? ": " : "", said);
     return words ? words : "";
 }
 

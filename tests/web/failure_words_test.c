@@ -244,6 +244,37 @@ static void the_words_of_another_request_are_none_of_its_own(void **state) {
     }
 }
 
+/* ---- Transforms ---- */
+
+static int begin_fails(tc_request_t *req, void *data, int64_t size) {
+    (void)req, (void)data, (void)size;
+    return tc__fail(TC_EPROTO, "the words");
+}
+
+static int begin_fails_without_words(tc_request_t *req, void *data, int64_t size) {
+    (void)req, (void)data, (void)size;
+    return TC_EINVAL;
+}
+
+static int gets_over_a_bad_argument(tc_request_t *req) {
+    tc__fail(TC_EINVAL, "of another request");
+    return tc_write(req, "all the same");
+}
+
+static void a_transform_that_fails_is_logged_with_its_words_and_no_others(void **state) {
+    (void)state;
+    const tc_output_transform_t tells = { .name = "tells", .begin = begin_fails };
+    const tc_output_transform_t says_nothing = { .name = "silent", .begin = begin_fails_without_words };
+    route("/other", HANDLER(.get = gets_over_a_bad_argument));
+    route("/tells", HANDLER(.get = answers, .transform = &tells));
+    route("/silent", HANDLER(.get = answers, .transform = &says_nothing));
+    ask("/tells");
+    assert_failed("GET", "/tells", "protocol broken by the peer: output transform tells: the words");
+    ask("/other");
+    ask("/silent");
+    assert_failed("GET", "/silent", "invalid argument: output transform silent");
+}
+
 static void the_words_of_another_code_are_left_out(void **state) {
     (void)state;
     route("/", HANDLER(.get = fails_otherwise));
@@ -308,6 +339,7 @@ int main(void) {
         WEB_TEST(coroutines_that_fail_are_logged_with_their_words),
         WEB_TEST(a_failure_without_words_says_its_code_once),
         WEB_TEST(the_words_of_another_request_are_none_of_its_own),
+        WEB_TEST(a_transform_that_fails_is_logged_with_its_words_and_no_others),
         WEB_TEST(the_words_of_another_code_are_left_out),
         WEB_TEST(the_words_of_a_verb_that_failed_are_kept),
         WEB_TEST(a_code_that_nobody_knows_is_logged_as_its_number),
