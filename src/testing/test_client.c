@@ -151,14 +151,19 @@ static tc__fetch_t *fetch_once(tc_test_client_t *client, const char *path, const
     return id > 0 && tc_test_client_wait(client, id) ? tc__test_client_find(client, id) : NULL;
 }
 
+/* By 303 all become a GET but HEAD; by 301 and 302, for the sake of old programs, POST alone. */
+static bool becomes_get(const tc__fetch_t *fetch) {
+    int status = fetch->response.status;
+    return status == 303 ? !fetch->is_head : (status == 301 || status == 302) && fetch->is_post;
+}
+
 /* Where it leads, and what is then to be asked (RFC 9110 section 15.4). NULL: nowhere. */
 static const char *redirect(tc__fetch_t *fetch, tc_fetch_options_t *options) {
     int status = fetch->response.status;
     const char *location = tc_http_response_header(&fetch->response, "Location");
-    bool keeps_method = status == 307 || status == 308;
-    if (!location || !*location || !(keeps_method || (status >= 301 && status <= 303)))
+    if (!location || !*location || !((status >= 301 && status <= 303) || status == 307 || status == 308))
         return NULL;
-    if (!keeps_method && !fetch->is_head) {
+    if (becomes_get(fetch)) {
         options->method = NULL;
         options->body = tc_bytes(NULL, 0);
         options->json = NULL;

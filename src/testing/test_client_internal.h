@@ -89,7 +89,7 @@ typedef struct tc__fetch {
 
     llhttp_t parser;
     tc__buffer_t name, value; /* of the header under way */
-    bool is_head, headers_complete, failed, no_cookies;
+    bool is_head, is_post, headers_complete, failed, no_cookies;
     size_t window; /* bytes that it still takes; TC_UNLIMITED: all */
     size_t read;   /* bytes of the body that were given out */
     tc_http_response_t response, *interim;

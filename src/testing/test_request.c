@@ -353,6 +353,7 @@ int tc__test_request_send(tc__fetch_t *fetch, const tc_fetch_options_t *options)
     int err = make_body(&body, &fetch->arena, options);
     const char *method = options->method ? options->method : body.bytes.data || options->stream ? "POST" : "GET";
     fetch->is_head = strcmp(method, "HEAD") == 0;
+    fetch->is_post = strcmp(method, "POST") == 0;
     fetch->no_cookies = options->no_cookies;
     if (err == 0)
         err = send_message(fetch, options, method, &body);
