@@ -6,11 +6,10 @@
  *     curl 'localhost:8888/tasks?after=0&limit=10'
  *     curl -i localhost:8888/tasks/1                                                # with its version: ETag
  *     curl -X PATCH --json '{"done": true}' localhost:8888/tasks/1
- *     curl -X PUT --json '{"title": "Water the garden"}' localhost:8888/tasks/1     # what is left out is as in a new
- * one curl -i -X DELETE -H 'If-Match: "1"' localhost:8888/tasks/1                   # 412: it is another version by now
+ *     curl -X PUT --json '{"title": "Water the garden"}' localhost:8888/tasks/1     # all of it: it is not done
+ *     curl -i -X DELETE -H 'If-Match: "1"' localhost:8888/tasks/1                   # 412: it is another version by now
  *     curl -i -X DELETE localhost:8888/tasks/1                                      # 204
- *     curl --json '{"title": ""}' localhost:8888/tasks                              # errors are JSON, and name the
- * field
+ *     curl --json '{"title": ""}' localhost:8888/tasks                              # errors are JSON, with the field
  *
  * Who has read a task and changes it sends its ETag along, as If-Match: so nobody undoes what another has done
  * meanwhile. Everything runs on one loop, and nothing here waits: so the list needs no lock.

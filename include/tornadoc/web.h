@@ -317,7 +317,7 @@ TC_EXTERN int tc_router_add_regex(tc_router_t *router, const char *regex, const 
  * @param app taken, also on failure; but one that is mounted already, or would contain itself, stays whose it is.
  * Routes may still be added to it until the outer one listens
  * @return 0; TC_EPATTERN; TC_EALREADY for those two, and for a prefix that is taken; TC_EBUSY: one of them listens;
- *         TC_ENOMEM. What it could not do itself is told when the outer one is to listen
+ *         TC_EINVAL: the prefix is NULL; TC_ENOMEM. What it could not do itself is told when the outer one is to listen
  */
 TC_EXTERN int tc_router_mount(tc_router_t *router, const char *prefix, tc_application_t *app);
 TC_EXTERN int tc_application_mount(tc_application_t *app, const char *prefix, tc_application_t *mounted);
@@ -331,7 +331,8 @@ typedef struct {
     const char *regex;                   /**< … and as tc_application_add_regex's; neither: the end of the table */
 } tc_url_spec_t;
 /**
- * All routes of a table, up to the row without a pattern; at the first that fails it ends.
+ * All routes of a table, up to the row that has neither a pattern nor a regex; at the first that fails it ends, and
+ * that one's code is returned: tc_application_add's, or TC_EINVAL for a row that has both.
  *
  *     static const tc_url_spec_t urls[] = {
  *         { .pattern = "/users", .handler = &users },

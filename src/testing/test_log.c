@@ -134,8 +134,9 @@ const char *tc__test_log_problems(tc__test_log_t *log) {
 
 static void complain(tc__test_log_t *log, const tc__expected_line_t *line) {
     (void)log;
+    const char level = " DIWE"[line->level];
     tc__log(TC__LOG_GENERAL, TC_LOG_ERROR, NULL, "the test client is freed, but this was expected in the log: %c %s",
-            " DIWE"[line->level], line -> part);
+            level, line->part);
 }
 
 void tc__test_log_deinit(tc__test_log_t *log) {

@@ -48,8 +48,7 @@ static int lead_to(tc_request_t *req, tc_bytes_t path, const char *end) {
 
 int tc__fix_slash(tc_request_t *req) {
     const bool wanted = req->endpoint->handler.flags & TC_ADDSLASH;
-    const size_t prefix = req->passage ? req->passage->prefix.len
-                                       : 0; /* an application's "/" is not the prefix alone */
+    const size_t prefix = req->passage ? req->passage->prefix.len : 0; /* behind it stands the application's "/" */
     tc_bytes_t path = req->in->target.path;
     size_t len = path.len;
     while (len > prefix && path.data[len - 1] == '/')
