@@ -259,9 +259,9 @@ typedef struct {
      */
     bool compress_response;
     int compress_level; /**< of gzip: 1, fast, to 9, small; default 6 */
-    /** Bytes that the compressors of one loop may take, default 64 MiB; beyond it answers go out as they are. For the
-     *  time that one takes a whole answer has 264 KiB with gzip, a megabyte or two with br, one that is flushed 72 KiB
-     *  with gzip. */
+    /** Bytes that the compressors of one loop may take, default 64 MiB; beyond it answers go out as they are. A whole
+     *  answer takes 264 KiB with gzip, a megabyte or two with br, for no longer than it is compressed; one that is
+     *  flushed takes 72 KiB with gzip until its end. */
     size_t max_compress_memory;
     uintptr_t reserved[8]; /**< must be zero */
 } tc_application_options_t;
