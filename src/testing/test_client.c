@@ -157,7 +157,7 @@ static bool becomes_get(const tc__fetch_t *fetch) {
     return status == 303 ? !fetch->is_head : (status == 301 || status == 302) && fetch->is_post;
 }
 
-/* Where it leads, and what is then to be asked (RFC 9110 section 15.4). NULL: nowhere. */
+/* Where it leads, and what is then to be asked (RFC 9110 section 15.4). NULL: nowhere, or out of memory. */
 static const char *redirect(tc__fetch_t *fetch, tc_fetch_options_t *options) {
     int status = fetch->response.status;
     const char *location = tc_http_response_header(&fetch->response, "Location");
@@ -170,6 +170,9 @@ static const char *redirect(tc__fetch_t *fetch, tc_fetch_options_t *options) {
         options->form = NULL;
         options->files = NULL;
         options->content_type = NULL;
+        options->headers = tc__test_request_without_body(&fetch->arena, options->headers);
+        if (!options->headers)
+            return NULL;
     }
     return tc__test_url_join(&fetch->arena, &fetch->url, location);
 }

@@ -111,6 +111,8 @@ int tc__test_request_check(const char *path, const tc_fetch_options_t *options);
 /* The address that it comes from; the options were checked. */
 tc__address_t tc__test_request_peer(const tc_fetch_options_t *options);
 int tc__test_request_send(tc__fetch_t *fetch, const tc_fetch_options_t *options);
+/* Those fields that do not describe a body; NULL: out of memory. */
+const char *const *tc__test_request_without_body(tc__arena_t *arena, const char *const *headers);
 
 /* The sink of the client's end, whose self is the fetch. */
 extern const tc__stream_sink_t tc__test_response_sink;

@@ -290,6 +290,22 @@ static unsigned given_by(const char *name) {
     }
 }
 
+const char *const *tc__test_request_without_body(tc__arena_t *arena, const char *const *headers) {
+    size_t count = 0, kept = 0;
+    while (headers && headers[count])
+        count += 2;
+    const char **out = tc__arena_alloc(arena, (count + 1) * sizeof *out);
+    if (!out)
+        return NULL;
+    for (size_t i = 0; i < count; i += 2)
+        if (!(given_by(headers[i]) & (GIVEN_TYPE | GIVEN_LENGTH))) {
+            out[kept++] = headers[i];
+            out[kept++] = headers[i + 1];
+        }
+    out[kept] = NULL;
+    return out;
+}
+
 static int send_fields(tc__fetch_t *fetch, const char *const *headers, unsigned *given) {
     for (const char *const *pair = headers; pair && pair[0]; pair += 2) {
         unsigned bit = given_by(pair[0]);

@@ -252,6 +252,20 @@ static void other_methods_become_a_get_by_a_303_alone(void **state) {
     assert_string_equal(ask_with("/lead?to=/echo&by=303", FETCH(.method = "HEAD", .max_redirects = 1)), "200 ");
 }
 
+static void headers_of_a_body_go_with_it(void **state) {
+    (void)state;
+    build();
+    serve();
+    assert_string_equal(
+        ask_with("/lead?to=/echo&by=303", FETCH(.body = tc_str("x"), .max_redirects = 1,
+                                                .headers = HEADERS("Content-Type", "a/b", "Content-Length", "1"))),
+        "200 GET - ");
+    assert_string_equal(
+        ask_with("/lead?to=/echo&by=307", FETCH(.body = tc_str("x"), .max_redirects = 1,
+                                                .headers = HEADERS("Content-Type", "a/b", "Content-Length", "1"))),
+        "200 POST a/b x");
+}
+
 static int tells_x(tc_request_t *req) {
     const char *value = tc_header(req, "X-A");
     return tc_write(req, value ? value : "-");
@@ -294,6 +308,7 @@ int main(void) {
         WEB_TEST(locations_are_relative_to_what_was_asked),
         WEB_TEST(a_post_becomes_a_get_unless_the_status_forbids_it),
         WEB_TEST(other_methods_become_a_get_by_a_303_alone),
+        WEB_TEST(headers_of_a_body_go_with_it),
         WEB_TEST(headers_stay_with_their_origin),
         WEB_TEST(a_redirect_to_what_is_no_path_leads_nowhere),
     };
