@@ -91,7 +91,8 @@ enum {
      * regular expression must match both. For patterns that end in {x:*} it has no meaning. (addslash)
      */
     TC_ADDSLASH = 1u << 6,
-    TC_REMOVESLASH = 1u << 7, /**< the same, and the page is the one without; "/" stays as it is (removeslash) */
+    TC_REMOVESLASH = 1u << 7, /**< the same, and the page is the one without; "/" stays as it is. Of both flags the
+                                   handler's own goes before its base's (removeslash) */
     /** The answers are compressed, whatever the application's compress_response says; not those of pages that show
      *  secrets beside what a stranger may choose: docs/security.md. */
     TC_COMPRESS = 1u << 8,

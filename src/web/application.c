@@ -107,6 +107,27 @@ static void inherit(tc_request_handler_t *handler, const tc_request_handler_t *b
     INHERIT(cors);
 }
 
+enum { SLASHES = TC_ADDSLASH | TC_REMOVESLASH, COMPRESSIONS = TC_COMPRESS | TC_NO_COMPRESS };
+
+/* Of two flags that exclude each other, the one that is said closest to the handler; 0: nobody says any. */
+static uint32_t last_said(uint32_t either, uint32_t own, const tc_request_handler_t *bases, size_t base_count) {
+    uint32_t said = own & either;
+    for (size_t i = base_count; i-- > 0 && said == 0;)
+        said = bases[i].flags & either;
+    return said;
+}
+
+static uint32_t slash_flag(const tc_router_t *router, const tc_request_handler_t *own) {
+    return last_said(SLASHES, own->flags, router->bases, router->base_count);
+}
+
+static void inherit_all(tc_request_handler_t *merged, const tc_router_t *router, const tc_request_handler_t *own) {
+    *merged = *own;
+    for (size_t i = router->base_count; i-- > 0;)
+        inherit(merged, &router->bases[i]);
+    merged->flags = (merged->flags & ~(uint32_t)SLASHES) | slash_flag(router, own);
+}
+
 /* May a request change anything? */
 static bool has_unsafe_method(const tc_request_handler_t *h) {
     return h->post || h->put || h->delete_ || h->patch || h->any;
@@ -138,16 +159,6 @@ static void chain(tc__endpoint_t *endpoint, const tc_router_t *router, const cha
         endpoint->admit[admits++] = tc__require_login;
 }
 
-/* Whoever says something last, from the outside in, is heard. */
-static bool compresses(const tc_application_t *app, uint32_t own_flags, const tc_request_handler_t *bases,
-                       size_t base_count) {
-    const uint32_t either = TC_COMPRESS | TC_NO_COMPRESS;
-    uint32_t flags = own_flags;
-    for (size_t i = base_count; i-- > 0 && !(flags & either);)
-        flags = bases[i].flags;
-    return flags & either ? (flags & TC_COMPRESS) != 0 : app->compress_response;
-}
-
 /* The other way round: the handler's own first. */
 static void chain_transforms(const tc_application_t *app, tc__endpoint_t *endpoint, uint32_t own_flags,
                              const tc_request_handler_t *bases, size_t base_count) {
@@ -157,7 +168,8 @@ static void chain_transforms(const tc_application_t *app, tc__endpoint_t *endpoi
     for (size_t i = base_count; i-- > 0;)
         if (bases[i].transform)
             endpoint->transforms[transforms++] = bases[i].transform;
-    if (compresses(app, own_flags, bases, base_count))
+    uint32_t compression = last_said(COMPRESSIONS, own_flags, bases, base_count);
+    if (compression ? compression == TC_COMPRESS : app->compress_response)
         endpoint->transforms[transforms++] = &tc__compress_response;
 }
 
@@ -231,8 +243,10 @@ static int check_handler(const char *pattern, const tc_request_handler_t *handle
     if (handler->flags & ~KNOWN_FLAGS)
         return tc__misuse(TC_EINVAL, "%s: the handler's flags 0x%x are not known to this library", pattern,
                           handler->flags);
-    if ((handler->flags & TC_COMPRESS) && (handler->flags & TC_NO_COMPRESS))
+    if ((handler->flags & COMPRESSIONS) == COMPRESSIONS)
         return tc__misuse(TC_EINVAL, "%s: the handler's flags have both TC_COMPRESS and TC_NO_COMPRESS", pattern);
+    if ((handler->flags & SLASHES) == SLASHES)
+        return tc__misuse(TC_EINVAL, "%s: the handler's flags have both TC_ADDSLASH and TC_REMOVESLASH", pattern);
     if ((unsigned)handler->body > TC_BODY_FORM)
         return tc__misuse(
             TC_EINVAL, "%s: the handler's .body is none of TC_BODY_BUFFER, _STREAM, _REFUSE, _SPOOL, _FORM", pattern);
@@ -252,8 +266,6 @@ static int check_endpoint(const char *pattern, const tc__endpoint_t *endpoint, c
     const tc_request_handler_t *h = &endpoint->handler;
     if (!h->get && !h->head && !h->post && !h->put && !h->delete_ && !h->patch && !h->options && !h->any)
         return tc__misuse(TC_EINVAL, "%s: the handler has no method; set .get, .post … or .any", pattern);
-    if ((h->flags & TC_ADDSLASH) && (h->flags & TC_REMOVESLASH))
-        return tc__misuse(TC_EINVAL, "%s: either TC_ADDSLASH or TC_REMOVESLASH", pattern);
     if (h->body == TC_BODY_STREAM && !h->data_received)
         return tc__misuse(TC_EINVAL, "%s: TC_BODY_STREAM needs .data_received", pattern);
     if (h->body != TC_BODY_STREAM && own->data_received)
@@ -270,11 +282,9 @@ static int new_endpoint(tc__endpoint_t **out, const tc_router_t *router, const c
     tc__endpoint_t *endpoint = tc__calloc(1, sizeof *endpoint);
     if (!endpoint)
         return tc__fail(TC_ENOMEM, "%s: out of memory", pattern);
-    endpoint->handler = *handler;
+    inherit_all(&endpoint->handler, router, handler);
     endpoint->arg = arg;
     int err = tc__transform_copy(&router->app->security.texts, &endpoint->handler.transform);
-    for (size_t i = router->base_count; i-- > 0;)
-        inherit(&endpoint->handler, &router->bases[i]);
     chain(endpoint, router, pattern, handler);
     chain_transforms(router->app, endpoint, handler->flags, router->bases, router->base_count);
     list_methods(endpoint);
@@ -323,10 +333,7 @@ static int add_endpoint(tc_router_t *router, const char *pattern, const tc_reque
 /* The same route with a slash at its end, or without, if it wants that. */
 static int add_twin(tc_router_t *router, const char *pattern, const tc_request_handler_t *handler, void *arg) {
     tc_request_handler_t nameless = *handler;
-    uint32_t flags = handler->flags;
-    for (size_t i = 0; i < router->base_count; i++)
-        flags |= router->bases[i].flags;
-    if (!tc__slash_matters(pattern, flags) || strcmp(pattern, "/") == 0)
+    if (!tc__slash_matters(pattern, slash_flag(router, handler)) || strcmp(pattern, "/") == 0)
         return 0;
     char *twin = tc__slash_twin(pattern);
     if (!twin)

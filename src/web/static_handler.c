@@ -189,7 +189,7 @@ static int get(tc_request_t *req) {
 
 /* A file that the root has, too: "/favicon.ico" */
 static int get_well_known(tc_request_t *req) {
-    return find(req, tc_arg(req), req->route->pattern + 1);
+    return find(req, tc_arg(req), req->route->pattern + 1); /* that of the page: its twin with a slash leads to it */
 }
 
 /* ---- Sites ---- */
@@ -334,7 +334,7 @@ int tc_application_add_static(tc_application_t *app, const char *prefix, const c
 
 int tc__static_of_application(tc_application_t *app, const tc_application_options_t *options) {
     static const char *const well_known[] = { "/favicon.ico", "/robots.txt" };
-    const tc_request_handler_t handler = { .get = get_well_known, .timeout_ms = TC_FOREVER };
+    const tc_request_handler_t handler = { .get = get_well_known, .flags = TC_REMOVESLASH, .timeout_ms = TC_FOREVER };
     tc_router_t *router = tc__application_router(app);
     const char *prefix = options->static_url_prefix ? options->static_url_prefix : "/static/";
     if (!options->static_path)

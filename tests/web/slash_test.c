@@ -68,6 +68,20 @@ static void a_group_may_ask_for_it_but_files_keep_their_slashes(void **state) {
     assert_ask("/g/files/a/", "200 GET /g/files/a/");
 }
 
+static void the_handlers_own_word_goes_before_its_bases(void **state) {
+    (void)state;
+    use_options(&(tc_application_options_t){ .base = HANDLER(.flags = TC_ADDSLASH) });
+    tc_router_t *group = tc_application_group(app, "/g", HANDLER(.flags = TC_REMOVESLASH));
+    assert_int_equal(tc_router_add(group, "/a", HANDLER(.get = page_of), NULL), 0);
+    assert_int_equal(tc_router_add(group, "/b", HANDLER(.get = page_of, .flags = TC_ADDSLASH), NULL), 0);
+    route("/c", HANDLER(.get = page_of));
+    assert_string_equal(leads_to("/g/a/"), "/g/a");
+    assert_ask("/g/a", "200 GET /g/a");
+    assert_string_equal(leads_to("/g/b"), "/g/b/");
+    assert_ask("/g/b/", "200 GET /g/b/");
+    assert_string_equal(leads_to("/c"), "/c/");
+}
+
 static void in_an_application_that_is_mounted_its_root_stays_as_well(void **state) {
     (void)state;
     const tc_request_handler_t base = { .flags = TC_REMOVESLASH };
@@ -149,6 +163,7 @@ int main(void) {
         WEB_TEST(methods_other_than_get_and_head_are_not_led),
         WEB_TEST(the_root_stays_as_it_is),
         WEB_TEST(a_group_may_ask_for_it_but_files_keep_their_slashes),
+        WEB_TEST(the_handlers_own_word_goes_before_its_bases),
         WEB_TEST(in_an_application_that_is_mounted_its_root_stays_as_well),
         WEB_TEST(of_a_regular_expression_the_path_is_looked_at),
         WEB_TEST(no_path_leads_to_another_host),

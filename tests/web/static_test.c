@@ -212,6 +212,15 @@ static void its_folder_has_a_prefix_and_options_and_inherits_its_base(void **sta
     assert_field("Cache-Control", "max-age=60");
 }
 
+static void what_browsers_want_at_the_root_has_no_slash_behind_it_whatever_the_base_says(void **state) {
+    (void)state;
+    make("favicon.ico", "icon");
+    use_options(&(tc_application_options_t){ .static_path = folder, .base = HANDLER(.flags = TC_ADDSLASH) });
+    assert_ask("/favicon.ico", "200 icon");
+    assert_int_equal(get("/favicon.ico/"), 301);
+    assert_field("Location", "/favicon.ico");
+}
+
 static void a_group_protects_its_files(void **state) {
     (void)state;
     make("a.txt", "secret");
@@ -889,6 +898,7 @@ int main(void) {
         STATIC_TEST(a_site_may_be_at_the_root_and_routes_go_before_it),
         STATIC_TEST(an_application_has_a_folder_and_what_browsers_want_of_it_at_the_root),
         STATIC_TEST(its_folder_has_a_prefix_and_options_and_inherits_its_base),
+        STATIC_TEST(what_browsers_want_at_the_root_has_no_slash_behind_it_whatever_the_base_says),
         STATIC_TEST(a_group_protects_its_files),
         STATIC_TEST(a_change_is_seen_once_the_file_is_looked_at_again),
         STATIC_TEST(files_may_be_looked_at_more_rarely_or_never),
