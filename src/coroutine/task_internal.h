@@ -12,11 +12,11 @@ typedef struct tc__task tc__task_t;
 typedef void (*tc__task_end_fn)(void *user_data, int status);
 
 /*
- * Run fn(arg) in a coroutine, now. *task is set if it is still under way afterwards, and NULL otherwise.
+ * Run fn(arg) in a coroutine, now. *out is set if it is still under way afterwards, and NULL otherwise.
  *
- * @return its status, if it has ended; TC_EAGAIN: on_end follows; TC_ENOMEM, with *task NULL: it never ran
+ * @return its status, if it has ended; TC_EAGAIN: on_end follows; TC_ENOMEM, with *out NULL: it never ran
  */
-int tc__task_run(tc__task_t **task, tc_ioloop_t *loop, tc_coroutine_fn fn, void *arg, tc__task_end_fn on_end,
+int tc__task_run(tc__task_t **out, tc_ioloop_t *loop, tc_coroutine_fn fn, void *arg, tc__task_end_fn on_end,
                  void *user_data);
 /* Start it from the ready queue. NULL: out of memory. */
 tc__task_t *tc__task_spawn(tc_ioloop_t *loop, tc_coroutine_fn fn, void *arg, tc__task_end_fn on_end, void *user_data);

@@ -11,6 +11,7 @@
 #include "http/compressor_internal.h"
 
 #include <limits.h>
+#define ZLIB_CONST
 #include <zlib.h>
 #ifdef TC__BROTLI
 #include <brotli/encode.h>
@@ -86,7 +87,7 @@ static ssize_t gzip_feed(tc__compressor_t *compressor, tc_bytes_t *text, tc__com
     static const int flush[] = { Z_NO_FLUSH, Z_SYNC_FLUSH, Z_FINISH };
     z_stream *zlib = &compressor->coder->zlib;
     unsigned len = text->len < INT_MAX ? (unsigned)text->len : INT_MAX;
-    zlib->next_in = (unsigned char *)(uintptr_t)text->data;
+    zlib->next_in = (const unsigned char *)text->data;
     zlib->avail_in = len;
     zlib->next_out = (unsigned char *)out;
     zlib->avail_out = (unsigned)(room < INT_MAX ? room : INT_MAX);

@@ -33,7 +33,7 @@ typedef struct tc__static_site {
     char cache_control[32];       /* of what has no version */
 } tc__static_site_t;
 tc__static_site_t *tc__static_site_ref(tc__static_site_t *site);
-void tc__static_site_unref(void *site);
+void tc__static_site_unref(void *arg); /* a site */
 
 /* ---- static_name.c ---- */
 /* The name beneath the folder for a path as it was sent, decoded; `out` has room for path.len + 1. false: there is none
