@@ -187,5 +187,7 @@ const char *tc_reverse_url(tc_request_t *req, const char *name, ...) {
         return NULL;
     const char *copy = tc__arena_strndup(tc__request_arena(req), url, (size_t)len);
     tc__free(url);
+    if (!copy)
+        tc__fail(TC_ENOMEM, "the URL of \"%s\": out of memory", name);
     return copy;
 }

@@ -213,6 +213,26 @@ static void each_allocation_may_fail(void **state) {
     forget_log();
 }
 
+static int asks_without_memory(tc_request_t *req) {
+    char value[20000];
+    memset(value, 'x', sizeof value - 1);
+    value[sizeof value - 1] = '\0';
+    fail_allocation(2, false); /* the first is for the URL, this one is the request's own */
+    const char *url = tc_reverse_url(req, "user", "id", value, NULL);
+    allow_allocations();
+    note("%s", url ? url : tc_error_detail());
+    return 0;
+}
+
+static void a_request_without_memory_for_a_url_is_told_so(void **state) {
+    (void)state;
+    name("/users/{id}", "user");
+    route("/", HANDLER(.get = asks_without_memory));
+    ask("/");
+    assert_string_equal(noted(), "the URL of \"user\": out of memory");
+    forget_log();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         WEB_TEST(a_route_is_found_by_its_name),
@@ -227,6 +247,7 @@ int main(void) {
         WEB_TEST(a_redirect_to_no_url_is_a_failure),
         WEB_TEST(who_asks_for_a_url_gets_to_its_route_with_its_values),
         WEB_TEST(each_allocation_may_fail),
+        WEB_TEST(a_request_without_memory_for_a_url_is_told_so),
     };
     return cmocka_run_group_tests(tests, watch_web, NULL);
 }
