@@ -65,7 +65,8 @@ TC_EXTERN int tc_router_add_static(tc_router_t *router, const char *prefix, cons
  * out meanwhile, and left out this time. Files that are asked for by their present version are answered with a
  * Cache-Control of a year and `immutable`; by another, or by none, as `max_age_ms` says.
  *
- * @return memory of the request; NULL: out of memory, or no folder of that URL was added
+ * @return memory of the request; NULL: out of memory, no folder of that URL was added, or the application is mounted
+ *         behind a prefix that captured ".." or ".", to which no URL leads
  */
 TC_EXTERN const char *tc_static_url(tc_request_t *req, const char *path);
 

@@ -109,16 +109,39 @@ static tc__static_site_t *site_of(const tc_application_t *app, const char *path,
     return best;
 }
 
+/* Where the request's application is mounted, in memory of the request: "/shop", or "". What the prefix captures is
+ * written anew, for the client may have put quotes and backslashes there. NULL: out of memory, or no URL leads there.
+ */
+static const char *place_of(tc_request_t *req, const tc__passage_t *passage) {
+    const char *values[TC__MAX_CAPTURES];
+    if (!passage)
+        return "";
+    const char *outer = place_of(req, passage->outer);
+    if (!outer || (passage->param_count > 0 && !passage->path_args))
+        return NULL;
+    for (size_t i = 0; i < passage->param_count; i++)
+        values[i] = passage->path_args[i];
+    values[passage->param_count] = ""; /* the rest of the path */
+    char *own = tc_alloc(req, tc__route_room(passage->route, values));
+    int len = own ? tc__route_reverse(passage->route, values, own) : TC_ENOMEM;
+    if (len < 0)
+        return NULL;
+    own[len - 1] = '\0'; /* the slash that begins what follows */
+    return *outer ? tc_sprintf(req, "%s%s", outer, own) : own;
+}
+
 /* A whole URL as the mounted application knows it. */
-static const char *without_prefix(tc_bytes_t prefix, const char *path) {
-    const bool has_it = prefix.len > 0 && strncmp(path, prefix.data, prefix.len) == 0 && path[prefix.len] == '/';
-    return has_it ? path + prefix.len : path;
+static const char *without_place(const char *path, const char *place) {
+    const size_t len = strlen(place);
+    return strncmp(path, place, len) == 0 && path[len] == '/' ? path + len : path;
 }
 
 const char *tc_static_url(tc_request_t *req, const char *path) {
-    const char *name, *version = NULL;
-    const tc_bytes_t prefix = req && req->passage ? req->passage->prefix : tc_bytes("", 0);
-    tc__static_site_t *site = req && path ? site_of(req->app, without_prefix(prefix, path), &name) : NULL;
+    const char *name, *version = NULL, *place = req && path ? place_of(req, req->passage) : NULL;
+    if (!place)
+        return NULL;
+    path = without_place(path, place);
+    tc__static_site_t *site = site_of(req->app, path, &name);
     if (!site)
         return NULL;
     tc_ioloop_t *loop = req->in->loop;
@@ -134,8 +157,8 @@ const char *tc_static_url(tc_request_t *req, const char *path) {
     char *escaped = tc_alloc(req, len);
     if (escaped)
         tc_url_escape_path(escaped, len, tc_str(name));
-    const char *url = escaped ? tc_sprintf(req, TC_FMT "%s%s%s%s", TC_ARG(prefix), site->prefix, escaped,
-                                           version ? "?v=" : "", version ? version : "")
+    const char *url = escaped ? tc_sprintf(req, "%s%s%s%s%s", place, site->prefix, escaped, version ? "?v=" : "",
+                                           version ? version : "")
                               : NULL;
     tc__static_file_unref(file);
     return url;

@@ -252,6 +252,27 @@ static void the_prefix_of_a_file_s_url_ends_at_a_slash(void **state) {
     assert_ask("/s/url?of=/s/static/none.css", "200 /s/static/none.");
 }
 
+static int says_whole_static_url(tc_request_t *req) {
+    const char *url = tc_static_url(req, tc_get_argument(req, "of", "a.js"));
+    return tc_write(req, url ? url : "-");
+}
+
+/* They stand in pages, and who follows a link to a page chooses its prefix. */
+static void what_the_prefix_captures_is_escaped_in_urls_of_files(void **state) {
+    (void)state;
+    tc_application_t *between = tc_application_new(NULL);
+    assert_int_equal(tc_application_mount(app, "/{tenant}", between), 0);
+    inner = tc_application_new(NULL);
+    assert_int_equal(tc_application_mount(between, "/{id:int}", inner), 0);
+    assert_int_equal(tc_application_add_static(inner, "/static/", "."), 0);
+    inner_route("/url", HANDLER(.get = says_whole_static_url));
+    assert_ask("/a%20b/7/url", "200 /a%20b/7/static/a.js");
+    assert_ask("/a'onerror='alert(1)/7/url", "200 /a%27onerror%3D%27alert%281%29/7/static/a.js");
+    assert_ask("/\\evil.example/7/url", "200 /%5Cevil.example/7/static/a.js");
+    assert_ask("/a&b/7/url?of=/a%2526b/7/static/a.js", "200 /a%26b/7/static/a.js");
+    assert_ask("/%2e%2E/7/url", "200 -");
+}
+
 static tc_deferred_t *token;
 static char seen[64];
 
@@ -416,6 +437,7 @@ int main(void) {
         WEB_TEST(each_has_its_own_log),
         WEB_TEST(urls_of_its_files_have_the_prefix),
         WEB_TEST(the_prefix_of_a_file_s_url_ends_at_a_slash),
+        WEB_TEST(what_the_prefix_captures_is_escaped_in_urls_of_files),
         WEB_TEST(a_request_keeps_the_applications_on_its_way),
         WEB_TEST(what_it_could_not_do_is_told_when_the_outer_one_is_to_listen),
         WEB_TEST(routes_may_be_added_until_the_outer_one_listens),
