@@ -103,15 +103,16 @@ static int save_headers(tc_request_t *req, tc__transforms_t *all) {
 }
 
 static void leave_out(tc_request_t *req, tc__transforms_t *all, stage_t *stage, int err) {
+    char text[TC__FAILURE_SIZE];
     if (stage->of != &tc__compress_response)
         tc__log(TC__LOG_APPLICATION, TC_LOG_WARNING, req, "%s %s: the page of an error goes without %s: %s",
-                req->in->method, req->in->uri, stage->of->name, tc_strerror(err));
+                req->in->method, req->in->uri, stage->of->name, tc__request_failure_text(req, err, text));
     if (all->headers.items) {
         req->headers = all->headers;
         req->default_type = all->default_type;
         req->status = all->status;
     }
-    req->kept_error = 0;
+    tc__request_forget_error(req);
     stage->begun = true;
     stage->feeds = false;
 }

@@ -18,16 +18,13 @@ static bool is_status(int status) {
     return status >= 400 && status <= 599;
 }
 
-enum { FAILURE_SIZE = 640 };
-
-/* A negative outcome as text: what the code means, and what the one who failed had to say. */
-static const char *failure_text(const tc_request_t *req, int err, char out[FAILURE_SIZE]) {
+const char *tc__request_failure_text(const tc_request_t *req, int err, char out[TC__FAILURE_SIZE]) {
     bool kept = err == req->kept_error && req->kept_detail;
     const char *meaning = tc_strerror(err), *words = kept ? req->kept_detail : tc__failure_words(err);
     bool known = strcmp(meaning, "unknown error") != 0;
-    size_t len = (size_t)snprintf(out, FAILURE_SIZE, known ? "%s" : "%s %d", meaning, err);
+    size_t len = (size_t)snprintf(out, TC__FAILURE_SIZE, known ? "%s" : "%s %d", meaning, err);
     if (*words != '\0' && strcmp(words, meaning) != 0)
-        snprintf(out + len, FAILURE_SIZE - len, ": %s", words);
+        snprintf(out + len, TC__FAILURE_SIZE - len, ": %s", words);
     return out;
 }
 
@@ -50,7 +47,7 @@ static void keep_challenges(tc_request_t *req, const tc__headers_t *old) {
                            tc_bytes(field->value, field->value_len));
 }
 
-static void forget_kept_error(tc_request_t *req) {
+void tc__request_forget_error(tc_request_t *req) {
     req->kept_error = 0;
     req->kept_detail = NULL;
 }
@@ -63,14 +60,14 @@ static void reset_answer(tc_request_t *req, int status) {
     tc__headers_init(&req->headers);
     if (req->trailers)
         tc__headers_init(req->trailers);
-    forget_kept_error(req);
+    tc__request_forget_error(req);
     req->status = status;
     tc__request_default_headers(req);
     if (req->kept_error != 0) { /* the page goes out without them, rather than not at all */
-        char text[FAILURE_SIZE];
+        char text[TC__FAILURE_SIZE];
         tc__log(TC__LOG_APPLICATION, TC_LOG_ERROR, req, "%s %s: set_default_headers failed: %s", req->in->method,
-                req->in->uri, failure_text(req, req->kept_error, text));
-        forget_kept_error(req);
+                req->in->uri, tc__request_failure_text(req, req->kept_error, text));
+        tc__request_forget_error(req);
     }
     if (tc__headers_has(&old, TC__HEADER_SET_COOKIE))
         tc__request_keep_cookies(req, &old);
@@ -95,9 +92,10 @@ static bool write_own_page(tc_request_t *req, int status) {
         err = req->kept_error;
     if (err == 0 || req->finished)
         return true;
-    char text[FAILURE_SIZE];
+    char text[TC__FAILURE_SIZE];
     tc__log(TC__LOG_APPLICATION, TC_LOG_ERROR, req, "%s %s: write_error failed: %s%s", req->in->method, req->in->uri,
-            err < 0 ? failure_text(req, err, text) : "it returned an outcome that is neither 0 nor negative",
+            err < 0 ? tc__request_failure_text(req, err, text)
+                    : "it returned an outcome that is neither 0 nor negative",
             req->headers_sent ? "; headers were sent, so the connection is cut" : "");
     if (!req->headers_sent)
         reset_answer(req, status);
@@ -160,15 +158,15 @@ int tc_send_error(tc_request_t *req, int status) {
 /* ---- Outcomes ---- */
 
 /* An outcome that is no page and no success. */
-static const char *bad_outcome_text(const tc_request_t *req, int outcome, char out[FAILURE_SIZE]) {
-    char text[FAILURE_SIZE];
+static const char *bad_outcome_text(const tc_request_t *req, int outcome, char out[TC__FAILURE_SIZE]) {
+    char text[TC__FAILURE_SIZE];
     if (outcome == TC_DETACH)
         return "the handler returned TC_DETACH, but holds no token and waits for no future";
     if (outcome > 0)
-        snprintf(out, FAILURE_SIZE,
+        snprintf(out, TC__FAILURE_SIZE,
                  "the handler returned %d, which is no outcome (0, TC_DETACH, 400 to 599, or negative)", outcome);
     else
-        snprintf(out, FAILURE_SIZE, "the handler failed: %.600s", failure_text(req, outcome, text));
+        snprintf(out, TC__FAILURE_SIZE, "the handler failed: %.600s", tc__request_failure_text(req, outcome, text));
     return out;
 }
 
@@ -190,9 +188,9 @@ void tc__request_refuse(tc_request_t *req, int status, const char *why) {
 
 /* The log knows more of it than the client. */
 static int refuse_for_overload(tc_request_t *req) {
-    char text[FAILURE_SIZE];
+    char text[TC__FAILURE_SIZE];
     int status = tc_http_error(req, 503, tc_strerror(TC_EOVERLOAD));
-    log_http_error(req, status, failure_text(req, TC_EOVERLOAD, text));
+    log_http_error(req, status, tc__request_failure_text(req, TC_EOVERLOAD, text));
     return status;
 }
 
@@ -214,7 +212,7 @@ void tc__request_fail(tc_request_t *req, int outcome) {
         tc__request_abort(req);
         return;
     }
-    char text[FAILURE_SIZE];
+    char text[TC__FAILURE_SIZE];
     const char *why = bad_outcome_text(req, outcome, text);
     tc__log(TC__LOG_APPLICATION, TC_LOG_ERROR, req, "%s %s (%s): %s%s", req->in->method, req->in->uri,
             tc_remote_ip(req), why, req->headers_sent ? "; headers were sent, so the connection is cut" : "");

@@ -226,6 +226,11 @@ void tc__request_fail(tc_request_t *req, int outcome);
 /* The client broke a rule or a limit: not the handler's failure, even where it is too late for a page. */
 void tc__request_refuse(tc_request_t *req, int status, const char *why);
 void tc__request_send_error(tc_request_t *req, int status);
+enum { TC__FAILURE_SIZE = 640 };
+/* A negative outcome as text: what the code means, and what the one who failed had to say. */
+const char *tc__request_failure_text(const tc_request_t *req, int err, char out[TC__FAILURE_SIZE]);
+/* The answer goes on as if no verb had failed. */
+void tc__request_forget_error(tc_request_t *req);
 
 /* ---- debug_page.c ---- */
 /* Write the page of an application with `debug`. 0; negative: it is not whole. */

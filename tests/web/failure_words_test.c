@@ -275,6 +275,32 @@ static void a_transform_that_fails_is_logged_with_its_words_and_no_others(void *
     assert_failed("GET", "/silent", "invalid argument: output transform silent");
 }
 
+static int begin_has_a_bad_argument(tc_request_t *req, void *data, int64_t size) {
+    (void)data, (void)size;
+    tc_set_header(req, "bad name", "x"); /* nobody looks at it */
+    return 0;
+}
+
+static int missing(tc_request_t *req) {
+    (void)req;
+    return 404;
+}
+
+static void a_page_that_goes_without_a_transform_says_why_in_its_words(void **state) {
+    (void)state;
+    const tc_output_transform_t tells = { .name = "tells", .begin = begin_fails };
+    const tc_output_transform_t writes = { .name = "writes", .begin = begin_has_a_bad_argument };
+    route("/tells", HANDLER(.get = missing, .transform = &tells));
+    route("/writes", HANDLER(.get = missing, .transform = &writes));
+    assert_ask("/tells", page(404, "Not Found", NULL));
+    assert_string_equal(take_line(), "W application: GET /tells: the page of an error goes without tells: protocol "
+                                     "broken by the peer: the words");
+    assert_ask("/writes", page(404, "Not Found", NULL));
+    assert_log("W application: GET /writes: the page of an error goes without writes: invalid argument: "
+               "header name \"bad name\"");
+    forget_log();
+}
+
 static void the_words_of_another_code_are_left_out(void **state) {
     (void)state;
     route("/", HANDLER(.get = fails_otherwise));
@@ -340,6 +366,7 @@ int main(void) {
         WEB_TEST(a_failure_without_words_says_its_code_once),
         WEB_TEST(the_words_of_another_request_are_none_of_its_own),
         WEB_TEST(a_transform_that_fails_is_logged_with_its_words_and_no_others),
+        WEB_TEST(a_page_that_goes_without_a_transform_says_why_in_its_words),
         WEB_TEST(the_words_of_another_code_are_left_out),
         WEB_TEST(the_words_of_a_verb_that_failed_are_kept),
         WEB_TEST(a_code_that_nobody_knows_is_logged_as_its_number),
