@@ -79,9 +79,9 @@ static bool contains(tc_bytes_t text, const char *part) {
 }
 
 static bool is_secret(tc_bytes_t name) {
-    static const char *const parts[] = { "authori", "authent",    "cookie", "credential", "csrf",
-                                         "key",     "passphrase", "passwd", "password",   "pwd",
-                                         "secret",  "session",    "token",  "xsrf" };
+    static const char *const parts[] = { "authori", "authent", "cookie",     "credential", "csrf",
+                                         "jwt",     "key",     "passphrase", "passwd",     "password",
+                                         "pwd",     "secret",  "session",    "token",      "xsrf" };
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
         if (contains(name, parts[i]))
             return true;
@@ -115,6 +115,12 @@ static void show_request(debug_page_t *page) {
     end_section(page);
 }
 
+/* Referer; and what proxies tell of the request: X-Original-URI, X-Rewrite-URL. */
+static bool is_address(const tc__header_t *field) {
+    tc_bytes_t end = field->name_len > 3 ? tc_bytes(field->name + field->name_len - 3, 3) : tc_bytes("", 0);
+    return field->id == TC__HEADER_REFERER || contains(end, "uri") || contains(end, "url");
+}
+
 /* Of an address, what stands before its query. */
 static void show_headers(debug_page_t *page) {
     const tc__headers_t *headers = &page->req->in->headers;
@@ -122,7 +128,7 @@ static void show_headers(debug_page_t *page) {
     for (size_t i = 0; i < headers->count; i++) {
         const tc__header_t *field = &headers->items[i];
         tc_bytes_t value = tc_bytes(field->value, field->value_len);
-        const char *query = field->id == TC__HEADER_REFERER ? memchr(value.data, '?', value.len) : NULL;
+        const char *query = is_address(field) ? memchr(value.data, '?', value.len) : NULL;
         if (query)
             value.len = (size_t)(query - value.data);
         add_foreign_row(page, tc_bytes(field->name, field->name_len), value);

@@ -182,16 +182,17 @@ static void secrets_are_hidden(void **state) {
     (void)state;
     use_debug();
     route("/", HANDLER(.any = fails));
-    const char *text = page_for("/?token=hunter2&page=2&api_key=hunter2",
-                                HEADERS("Cookie", "user=hunter2", "Authorization", "Bearer hunter2",
-                                        "Proxy-Authorization", "Basic hunter2", "X-XSRFToken", "hunter2",
-                                        "X-Csrf-Token", "hunter2", "X-API-Key", "hunter2", "X-Session-Id", "hunter2",
-                                        "Referer", "http://localhost/reset?t=hunter2", "User-Agent", "a browser"),
-                                "password=hunter2&new_Password=hunter2&pass=hunter2&_xsrf=hunter2&user_pwd=hunter2&"
-                                "client_secret=hunter2&n=Zoe");
+    const char *text = page_for(
+        "/?token=hunter2&page=2&api_key=hunter2",
+        HEADERS("Cookie", "user=hunter2", "Authorization", "Bearer hunter2", "Proxy-Authorization", "Basic hunter2",
+                "X-XSRFToken", "hunter2", "X-Csrf-Token", "hunter2", "X-API-Key", "hunter2", "X-Session-Id", "hunter2",
+                "Referer", "http://localhost/reset?t=hunter2", "User-Agent", "a browser", "X-Original-URI",
+                "/?token=hunter2", "X-Rewrite-Url", "/?token=hunter2", "Cf-Access-Jwt-Assertion", "hunter2"),
+        "password=hunter2&new_Password=hunter2&pass=hunter2&_xsrf=hunter2&user_pwd=hunter2&"
+        "client_secret=hunter2&n=Zoe");
     assert_lacks(text, "hunter2");
     assert_contains(text, "  Cookie: (hidden)\n  Authorization: (hidden)\n  Proxy-Authorization: (hidden)\n");
-    assert_contains(text, "  Referer: http://localhost/reset\n  User-Agent: a browser\n");
+    assert_contains(text, "  Referer: http://localhost/reset\n  User-Agent: a browser\n  X-Original-URI: /\n");
     assert_contains(text, "  token: (hidden)\n  page: 2\n  api_key: (hidden)\n");
     assert_contains(text, "  password: (hidden)\n");
     assert_contains(text, "  n: Zoe\n");
