@@ -658,7 +658,9 @@ TC_EXTERN int tc_send_error(tc_request_t *req, int status);
  *
  *     tc_iostream_t *stream;
  *     TC_TRY(tc_detach_stream(req, "line-echo", &stream));
- *     return tc_iostream_read_until(stream, tc_str("\n"), 1000, on_line, NULL);
+ *     if (tc_iostream_read_until(stream, tc_str("\n"), 1000, on_line, NULL) < 0)
+ *         tc_iostream_close(stream);
+ *     return 0;
  *
  * Deadlines are the caller's affair from here on. The server still counts the connection, and its max_output_size and
  * max_queued_size hold; a drain waits for it until its deadline, and then, as tc_httpserver_free, cuts it:
