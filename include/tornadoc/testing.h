@@ -36,7 +36,8 @@ typedef struct {
     uintptr_t reserved[8];                 /**< must be zero */
 } tc_test_client_options_t;
 
-/** Takes the application, also on failure. NULL: its kept failure, or memory: tc_error_detail() tells. */
+/** Takes the application, also on failure. NULL: its kept failure, or memory; the log tells, and
+ * tc_error_detail(). */
 TC_EXTERN tc_test_client_t *tc_test_client_new(tc_application_t *app);
 
 /** The same with options, or NULL. */

@@ -274,6 +274,8 @@ tc_test_client_t *tc_test_client_new_with(tc_application_t *app, const tc_test_c
     tc_application_free(app);
     if (err < 0) {
         tc_test_client_free(client);
+        tc__log(TC__LOG_GENERAL, TC_LOG_ERROR, NULL, "tc_test_client_new: %s",
+                *tc_error_detail() ? tc_error_detail() : tc_strerror(err));
         return NULL;
     }
     return client;

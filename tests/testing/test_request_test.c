@@ -94,6 +94,7 @@ static void options_that_make_no_client_are_refused(void **state) {
     for (size_t i = 0; i < COUNT(bad); i++) {
         assert_null(tc_test_client_new_with(tc_application_new(NULL), &bad[i].options));
         assert_log(bad[i].log);
+        assert_log("tc_test_client_new: ");
     }
 }
 

@@ -188,6 +188,7 @@ static void a_failure_is_kept_and_told_by_run_listen_and_the_test_client(void **
         } else {
             assert_null(tc_test_client_new(app));
             assert_non_null(strstr(tc_error_detail(), failures[i].words));
+            assert_log("E general: tc_test_client_new: ");
         }
         app = NULL;
         assert_string_equal(take_line(), "");
@@ -224,6 +225,7 @@ static void a_null_application_is_out_of_memory_everywhere(void **state) {
     assert_non_null(strstr(tc_error_detail(), "the application is NULL"));
     assert_null(tc_test_client_new(NULL));
     assert_non_null(strstr(tc_error_detail(), "the application is NULL"));
+    assert_log("tc_test_client_new: the application is NULL");
     assert_int_equal(tc_application_run(NULL, NULL), TC_ENOMEM);
     assert_log("tc_application_run: ");
     tc_application_free(NULL);

@@ -311,6 +311,7 @@ static void what_it_could_not_do_is_told_when_the_outer_one_is_to_listen(void **
     assert_int_equal(tc_application_error(app), 0);
     assert_null(tc_test_client_new(app));
     assert_string_equal(tc_error_detail(), "mounted as /shop/{_path_:*}: \"/{\", column 2: \"}\" is missing");
+    assert_log("tc_test_client_new: mounted as /shop/");
     app = NULL;
 }
 

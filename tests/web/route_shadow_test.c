@@ -84,6 +84,7 @@ static void an_application_with_such_a_route_does_not_listen(void **state) {
                         "\"/news/([0-9]+)\" can never be reached: \"/news/{rest:*}\" goes before it, "
                         "and takes all its paths");
     assert_log("\"/news/([0-9]+)\" can never be reached");
+    assert_log("tc_test_client_new: \"/news/([0-9]+)\" can never be reached");
     app = NULL;
 }
 
