@@ -10,7 +10,8 @@
  * connection of its own; cookies are kept, as by a browser.
  *
  * A request goes to a path ("/users?id=7"), of the client's origin, or to a URL: "https://app.example.com/users". With
- * https, tc_protocol says so and all goes as behind a proxy that ends TLS: tc_tls_info is NULL.
+ * https, tc_protocol says so and all goes as behind a proxy that ends TLS: tc_tls_info is NULL. A client with `.tls`
+ * shakes hands instead.
  */
 #ifndef TORNADOC_TESTING_H
 #define TORNADOC_TESTING_H
@@ -32,8 +33,11 @@ typedef struct tc_http_response tc_http_response_t;
 typedef struct {
     const char *origin;                    /**< of requests to a path: "https://app.example.com"; default
                                                 "http://localhost"; copied */
-    const tc_httpserver_options_t *server; /**< of the server; NULL: the defaults. Neither tls nor proxy_protocol */
-    uintptr_t reserved[8];                 /**< must be zero */
+    const tc_httpserver_options_t *server; /**< of the server; NULL: the defaults. Not proxy_protocol */
+    /** The client's side of TLS, where `server` has tls: whom it trusts, and its certificate. A reference is taken.
+     *  Certificates are checked by the real time; windows and what is unread count TLS's records. */
+    tc_tls_context_t *tls;
+    uintptr_t reserved[8]; /**< must be zero */
 } tc_test_client_options_t;
 
 /** Takes the application, also on failure. NULL: its kept failure, or memory; the log tells, and

@@ -34,19 +34,41 @@ static tc__fetch_t *new_fetch(tc_test_client_t *client) {
     return fetch;
 }
 
+/* Its certificate is for the host, without a port; brackets stand around a numeric one only. */
+static int start_tls(tc__fetch_t *fetch) {
+    tc_bytes_t host = tc_str(fetch->url.host);
+    const char *end = memchr(host.data, host.data[0] == '[' ? ']' : ':', host.len);
+    size_t skip = host.len > 0 && host.data[0] == '[' ? 1 : 0, len = end ? (size_t)(end - host.data) : host.len;
+    const char *name = tc__arena_strndup(&fetch->arena, host.data + skip, len - skip);
+    const tc_iostream_tls_options_t options = { .tls = fetch->client->tls, .server_hostname = name };
+    return name ? tc_iostream_start_tls(fetch->stream, &options, NULL, NULL) : TC_ENOMEM;
+}
+
+static int add_to_server(tc__fetch_t *fetch, tc_iostream_t *stream, const tc__address_t *peer) {
+    tc_httpserver_t *server = fetch->client->server;
+    return fetch->url.is_https && !fetch->client->tls ? tc__httpserver_add_https_stream(server, stream, peer)
+                                                      : tc__httpserver_add_stream(server, stream, peer);
+}
+
 static int connect_fetch(tc__fetch_t *fetch, const tc_fetch_options_t *options) {
     tc_iostream_t *server_end;
     tc_test_client_t *client = fetch->client;
     tc__address_t peer = tc__test_request_peer(options);
     TC_TRY(tc_iostream_pair(&fetch->stream, &server_end, client->loop, NULL));
+    int err = fetch->url.is_https && client->tls ? start_tls(fetch) : 0;
+    if (err < 0) {
+        tc_iostream_close(server_end);
+        tc_iostream_close(fetch->stream);
+        fetch->stream = NULL; /* nobody would say so: it has no sink yet */
+        return err;
+    }
     tc__iostream_set_sink(fetch->stream, &tc__test_response_sink, fetch);
     if (options->receive_window) {
         fetch->window = options->receive_window;
         tc__memory_set_receive_window(fetch->stream, fetch->window);
     }
     tc__iostream_resume(fetch->stream);
-    return fetch->url.is_https ? tc__httpserver_add_https_stream(client->server, server_end, &peer)
-                               : tc__httpserver_add_stream(client->server, server_end, &peer);
+    return add_to_server(fetch, server_end, &peer);
 }
 
 /* It will have no answer. */
@@ -243,9 +265,12 @@ const char *tc_test_client_problems(tc_test_client_t *client) {
 static int check_options(const tc_test_client_options_t *options) {
     if (!tc__all_zero(options->reserved, sizeof options->reserved))
         return tc__misuse(TC_EINVAL, "tc_test_client_options_t: `reserved` must be zero");
-    if (options->server && (options->server->tls || options->server->proxy_protocol))
-        return tc__misuse(TC_EINVAL, "tc_test_client_options_t: a server with tls or proxy_protocol; requests to "
-                                     "\"https://…\" are of https, and have a remote_ip");
+    if (options->server && options->server->proxy_protocol)
+        return tc__misuse(TC_EINVAL,
+                          "tc_test_client_options_t: a server with proxy_protocol; requests have a remote_ip");
+    if (!options->tls != !(options->server && options->server->tls))
+        return tc__misuse(TC_EINVAL, "tc_test_client_options_t: TLS on one side alone; without, requests to "
+                                     "\"https://…\" are of https all the same");
     return 0;
 }
 
@@ -265,6 +290,7 @@ static int set_up(tc_test_client_t *client, tc_application_t *app, const tc_test
     TC_TRY(set_origin(client, o->origin ? o->origin : "http://localhost"));
     TC_TRY(tc__ioloop_new_virtual(&client->loop));
     tc__test_log_init(&client->log, client->loop);
+    client->tls = o->tls ? tc_tls_context_ref(o->tls) : NULL;
     return tc_httpserver_new(&client->server, client->loop, app, o->server);
 }
 
@@ -313,6 +339,7 @@ void tc_test_client_free(tc_test_client_t *client) {
     }
     tc__test_cookies_clear(&client->cookies);
     tc__test_log_deinit(&client->log);
+    tc_tls_context_unref(client->tls);
     tc__arena_deinit(&client->arena);
     tc__free(client);
 }

@@ -98,6 +98,7 @@ typedef struct tc__fetch {
 struct tc_test_client {
     tc_ioloop_t *loop;
     tc_httpserver_t *server;
+    tc_tls_context_t *tls; /* NULL: https is what the server is told */
     tc__arena_t arena;
     tc__test_url_t origin;
     tc__test_cookies_t cookies;

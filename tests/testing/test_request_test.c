@@ -65,6 +65,35 @@ static void a_client_has_an_origin(void **state) {
     assert_int_equal(tc_test_client_set_cookie(client, "__Host-a=1; Secure; Path=/"), 0);
 }
 
+static void use_tls(const char *hosts, bool trusted) {
+    tc_tls_context_t *theirs, *ours;
+    assert_int_equal(tc_tls_context_self_signed(&theirs, hosts), 0);
+    assert_int_equal(tc_tls_context_new_client(&ours, &(tc_tls_options_t){ .insecure_skip_verify = trusted }), 0);
+    serve_as(&(tc_test_client_options_t){ .server = &(tc_httpserver_options_t){ .tls = theirs }, .tls = ours });
+    tc_tls_context_unref(theirs);
+    tc_tls_context_unref(ours);
+}
+
+static void a_client_with_tls_shakes_hands(void **state) {
+    (void)state;
+    build();
+    use_tls("localhost", true);
+    assert_ask("https://localhost/p", "200 https localhost /p from 127.0.0.1, TLS");
+    assert_ask("https://localhost:8443/p", "200 https localhost:8443 /p from 127.0.0.1, TLS");
+    assert_string_equal(ask_with("https://localhost/echo", FETCH(.json = "{}")), "200 POST application/json {}");
+    assert_int_equal(tc_http_response_status(tc_test_client_fetch(client, "http://localhost/p", NULL)), 400);
+    assert_log("the client does not speak TLS");
+}
+
+static void a_certificate_that_the_client_does_not_trust_ends_the_request(void **state) {
+    (void)state;
+    build();
+    use_tls("localhost", false);
+    assert_null(tc_test_client_fetch(client, "https://localhost/p", NULL));
+    assert_string_equal(tc_error_detail(), "/p: the connection was cut");
+    assert_log("TLS handshake");
+}
+
 static void a_server_with_options_is_tested_as_such(void **state) {
     (void)state;
     build();
@@ -86,10 +115,10 @@ static void options_that_make_no_client_are_refused(void **state) {
         tc_test_client_options_t options;
         const char *log;
     } bad[] = {
-        { { .reserved = { 1 } }, "`reserved` must be zero" },  { { .origin = "" }, "the origin is none" },
-        { { .origin = "localhost" }, "the origin is none" },   { { .origin = "https://" }, "the origin is none" },
-        { { .origin = "https://a/b" }, "the origin is none" }, { { .origin = "https://a\r\nX: y" }, "is none" },
-        { { .server = &proxied }, "tls or proxy_protocol" },   { { .server = &odd }, "tc_httpserver_options_t" },
+        { { .reserved = { 1 } }, "`reserved` must be zero" },       { { .origin = "" }, "the origin is none" },
+        { { .origin = "localhost" }, "the origin is none" },        { { .origin = "https://" }, "the origin is none" },
+        { { .origin = "https://a/b" }, "the origin is none" },      { { .origin = "https://a\r\nX: y" }, "is none" },
+        { { .server = &proxied }, "a server with proxy_protocol" }, { { .server = &odd }, "tc_httpserver_options_t" },
     };
     for (size_t i = 0; i < COUNT(bad); i++) {
         assert_null(tc_test_client_new_with(tc_application_new(NULL), &bad[i].options));
@@ -297,6 +326,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         WEB_TEST(a_url_says_scheme_and_host),
         WEB_TEST(a_client_has_an_origin),
+        WEB_TEST(a_client_with_tls_shakes_hands),
+        WEB_TEST(a_certificate_that_the_client_does_not_trust_ends_the_request),
         WEB_TEST(a_server_with_options_is_tested_as_such),
         WEB_TEST(options_that_make_no_client_are_refused),
         WEB_TEST(a_request_comes_from_an_address),
