@@ -71,7 +71,7 @@ TC_PRINTF(1, 0) static void set_detail(const char *fmt, va_list args) {
     memcpy(detail, text, strlen(text) + 1);
 }
 
-int tc__fail(int err, const char *fmt, ...) {
+int(tc__fail)(int err, const char *fmt, ...) {
     va_list args;
     va_start(args, fmt);
     set_detail(fmt, args);
@@ -80,7 +80,7 @@ int tc__fail(int err, const char *fmt, ...) {
     return err;
 }
 
-int tc__misuse(int err, const char *fmt, ...) {
+int(tc__misuse)(int err, const char *fmt, ...) {
     va_list args;
     va_start(args, fmt);
     set_detail(fmt, args);
