@@ -8,6 +8,7 @@
  */
 #include <tornadoc/queues.h>
 
+#include <assert.h>
 #include <string.h>
 
 #include "async/wait_list_internal.h"
@@ -36,6 +37,7 @@ struct tc_queue {
 /* ---- The array ---- */
 
 static entry_t *at(const tc_queue_t *queue, size_t index) {
+    assert(queue->capacity > 0);
     return &queue->entries[(queue->first + index) % queue->capacity];
 }
 

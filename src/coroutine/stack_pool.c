@@ -117,12 +117,13 @@ static tc__stack_t *first_use(tc__stack_pool_t *pool, tc__stack_slab_t *slab) {
     return stack;
 }
 
+static tc__stack_slab_t *last_slab(const tc__stack_pool_t *pool) {
+    return tc__container_of(pool->slabs.prev, tc__stack_slab_t, node);
+}
+
 static tc__stack_t *new_stack(tc__stack_pool_t *pool) {
-    tc__stack_slab_t *slab = tc__list_empty(&pool->slabs) ? NULL
-                                                          : tc__container_of(pool->slabs.prev, tc__stack_slab_t, node);
-    bool fresh = !slab || slab->used_once == TC__STACKS_PER_SLAB;
-    if (fresh)
-        slab = new_slab(pool);
+    bool fresh = tc__list_empty(&pool->slabs) || last_slab(pool)->used_once == TC__STACKS_PER_SLAB;
+    tc__stack_slab_t *slab = fresh ? new_slab(pool) : last_slab(pool);
     tc__stack_t *stack = slab ? first_use(pool, slab) : NULL;
     if (!stack)
         tc__fail(TC_ENOMEM, "no memory for the stack of a coroutine (%zu are in use): %s", pool->live, strerror(errno));

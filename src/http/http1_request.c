@@ -16,6 +16,7 @@
  */
 #include "http/http1_private.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "http/forwarded_internal.h"
@@ -92,6 +93,7 @@ int tc__http1_gather(tc__http1_message_t *message, tc__gathered_t *text, const c
         text->data = data;
         text->capacity = (uint32_t)capacity;
     }
+    assert(text->data);
     memcpy(text->data + text->len, at, len);
     text->len += (uint32_t)len;
     return 0;

@@ -8,6 +8,7 @@
 #include <tornadoc/httputil.h>
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <string.h>
 #include <time.h>
 
@@ -132,6 +133,7 @@ static size_t span_until(tc_bytes_t text, const char *delimiters) {
 
 /* Cut the first `len` bytes off *rest, whose data may be NULL. */
 static tc_bytes_t take(tc_bytes_t *rest, size_t len) {
+    assert(len <= rest->len);
     tc_bytes_t head = tc_bytes(rest->data, len);
     if (len > 0)
         *rest = tc_bytes(rest->data + len, rest->len - len);

@@ -223,6 +223,7 @@ void tc__iostream_abort(tc_iostream_t *stream) {
 
 /* The loop goes: its streams are closed and everybody is told. Who holds a stream still may, but it is dead. */
 static void orphan(tc_iostream_t *stream) {
+    assert(stream->loop);
     tc_iostream_ref(stream);
     if (!stream->closed)
         tc__iostream_end(stream, stream->doomed ? stream->error : TC_ECANCELED);

@@ -52,7 +52,7 @@ void tc__queue_push(tc_iostream_t *stream, tc__chunk_t *chunk) {
     tc__list_init(&chunk->waiting);
     if (stream->outputs)
         tc__outputs_add(stream->outputs, chunk);
-    if (stream->queue) {
+    if (stream->queue_tail) {
         stream->queue_tail->next = chunk;
     } else {
         stream->queue = chunk;

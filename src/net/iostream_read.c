@@ -17,6 +17,7 @@
  */
 #include "net/iostream_struct_internal.h"
 
+#include <assert.h>
 #include <errno.h>
 
 #include "async/future_private.h"
@@ -170,6 +171,7 @@ static int satisfy(tc_iostream_t *stream) {
     int rc = match(ops, bytes, &take);
     if (rc <= 0)
         return rc;
+    assert(take <= bytes.len);
     if (!prepare(stream, tc_bytes(bytes.data, take)))
         return 1;
     consume(stream, take); /* the bytes themselves stay where they are until something is appended */

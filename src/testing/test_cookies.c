@@ -6,6 +6,7 @@
  */
 #include "testing/test_client_internal.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "http/url_internal.h"
@@ -219,6 +220,7 @@ static void drop_expired(tc__test_cookies_t *cookies, const tc_ioloop_t *loop) {
 
 static void drop_oldest(tc__test_cookies_t *cookies) {
     tc__test_cookie_t **oldest = &cookies->first;
+    assert(*oldest);
     for (tc__test_cookie_t **at = oldest; *at; at = &(*at)->next)
         if ((*at)->set < (*oldest)->set)
             oldest = at;

@@ -7,6 +7,8 @@
 #ifndef TC_UTIL_BUFFER_INTERNAL_H
 #define TC_UTIL_BUFFER_INTERNAL_H
 
+#include <assert.h>
+
 #include <tornadoc/util.h>
 
 typedef struct tc__buffer {
@@ -23,6 +25,7 @@ static inline size_t tc__buffer_len(const tc__buffer_t *buffer) {
     return buffer->end - buffer->start;
 }
 static inline tc_bytes_t tc__buffer_bytes(const tc__buffer_t *buffer) {
+    assert(buffer->data || tc__buffer_len(buffer) == 0);
     return tc_bytes(buffer->data ? buffer->data + buffer->start : NULL, buffer->end - buffer->start);
 }
 

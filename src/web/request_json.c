@@ -143,6 +143,7 @@ static int put_type(tc_request_t *req) {
 /* In the arena, as yyjson writes it. A failure is kept. */
 static int make_text(tc_request_t *req, const yyjson_mut_doc *doc, const char *verb, tc_bytes_t *out) {
     tc__arena_t *arena = tc__request_arena(req);
+    *out = tc_bytes("", 0);
     if (!doc || arena->failed)
         return tc__request_keep_error(req, tc__fail(TC_ENOMEM, "%s: out of memory for the document", verb));
     yyjson_alc allocator = allocator_of(arena);

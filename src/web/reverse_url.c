@@ -5,6 +5,7 @@
  * by which the application is mounted in others; the values that the caller gives are for all of them together, by
  * name, and each must find its place. What is written leads back: to that route, with those values.
  */
+#include <assert.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -133,15 +134,18 @@ static const tc__route_t *look_for(const tc_application_t **app, const char *nam
 /* In memory of the heap. */
 static int reverse(const tc_application_t *app, char **out, const char *name, va_list args) {
     pairs_t pairs;
+    assert(name);
     const tc__route_t *route = look_for(&app, name);
     if (!route)
         return tc__misuse(TC_ENOENT, "no route is named \"%s\"", name);
-    TC_TRY(read_pairs(&pairs, name, args));
+    int err = read_pairs(&pairs, name, args);
+    if (err < 0)
+        return err;
     char *url = tc__malloc(room_for(app, route, &pairs));
     if (!url)
         return tc__fail(TC_ENOMEM, "the URL of \"%s\": out of memory", name);
     int len = write_url(app, route, &pairs, name, url);
-    int err = len < 0 ? len : check_all_used(&pairs, name, route);
+    err = len < 0 ? len : check_all_used(&pairs, name, route);
     if (err < 0) {
         tc__free(url);
         return err;

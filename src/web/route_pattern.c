@@ -126,8 +126,7 @@ static int check_next(const char *pattern, const char **cursor, size_t *params) 
     }
     TC_TRY(check_param(pattern, start, end));
     tc__pattern_segment_t segment;
-    tc__pattern_next(cursor, &segment);
-    if (is_taken(pattern, segment.text))
+    if (tc__pattern_next(cursor, &segment) && is_taken(pattern, segment.text))
         return bad(pattern, segment.text.data, "a second parameter of that name");
     if (++*params > TC__MAX_CAPTURES)
         return bad(pattern, start, "too many parameters (at most 16)");
