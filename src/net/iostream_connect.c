@@ -227,10 +227,11 @@ static connecting_t *new_connecting(tc_ioloop_t *loop, const char *address, int 
     if (!future)
         return NULL;
     connecting_t *connecting = tc__container_of(future, connecting_t, future);
+    const size_t room = size - sizeof(connecting_t);
     if (strncmp(address, "unix:", 5) == 0)
-        strcpy(connecting->name, address);
+        snprintf(connecting->name, room, "%s", address);
     else
-        snprintf(connecting->name, size - sizeof(connecting_t), "%s port %d", address, port);
+        snprintf(connecting->name, room, "%s port %d", address, port);
     tc__connect_init(&connecting->connect, on_done);
     tc__timer_init(&connecting->deadline, on_too_late);
     future->settled = on_settled;

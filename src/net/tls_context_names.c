@@ -57,7 +57,8 @@ bool tc__tls_pattern_normal(char *out, tc_bytes_t pattern) {
         return tc__tls_host_normal(out, pattern);
     if (pattern.len > MAX_HOST || !tc__tls_host_normal(out + 2, tc_bytes(pattern.data + 2, pattern.len - 2)))
         return false;
-    memcpy(out, "*.", 2);
+    out[0] = '*';
+    out[1] = '.';
     return true;
 }
 
@@ -166,10 +167,10 @@ static tc__tls_site_t *find(const tc__tls_sites_t *sites, const char *name) {
     tc__tls_site_t *site = tc__map_get(&sites->names, tc_str(name));
     const char *dot = strchr(name, '.');
     if (!site && dot) {
-        size_t len = strlen(dot);
+        const tc_bytes_t parent = tc_str(dot);
         pattern[0] = '*';
-        memcpy(pattern + 1, dot, len);
-        site = tc__map_get(&sites->names, tc_bytes(pattern, len + 1));
+        memcpy(pattern + 1, parent.data, parent.len);
+        site = tc__map_get(&sites->names, tc_bytes(pattern, parent.len + 1));
     }
     return site ? site : sites->sites[0];
 }

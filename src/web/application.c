@@ -206,13 +206,12 @@ tc_request_fn tc__endpoint_method(const tc__endpoint_t *endpoint, tc__method_t m
 
 static void list_methods(tc__endpoint_t *endpoint) {
     static const char *const names[] = { "GET", "HEAD", "POST", "PUT", "DELETE", "PATCH" };
-    endpoint->allow[0] = '\0';
+    char *at = endpoint->allow;
+    const char *end = at + sizeof endpoint->allow;
     for (int method = TC__METHOD_GET; method < TC__METHOD_OPTIONS; method++)
-        if (tc__endpoint_method(endpoint, (tc__method_t)method)) {
-            strcat(endpoint->allow, names[method]);
-            strcat(endpoint->allow, ", ");
-        }
-    strcat(endpoint->allow, "OPTIONS");
+        if (tc__endpoint_method(endpoint, (tc__method_t)method))
+            at += snprintf(at, (size_t)(end - at), "%s, ", names[method]);
+    snprintf(at, (size_t)(end - at), "OPTIONS");
 }
 
 static bool is_marked(const tc_application_t *app, const tc_request_handler_t *handler) {

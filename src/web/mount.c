@@ -117,7 +117,9 @@ const tc__endpoint_t *tc__request_pass(tc_request_t *req, const tc__endpoint_t *
         req->passage = passage;
         req->app = endpoint->mounted;
         tc__routes_match(req->app->routes, req->in->host_name, path, match);
-        endpoint = match->route ? match->route->endpoint : req->app->not_found;
+        if (!match->route)
+            return req->app->not_found;
+        endpoint = match->route->endpoint;
     }
     return endpoint;
 }
@@ -127,21 +129,23 @@ static char *put_prefixes(const tc__passage_t *passage, char *out) {
     if (!passage)
         return out;
     out = put_prefixes(passage->outer, out);
-    const size_t len = strlen(passage->route->pattern) - (sizeof REST - 1);
-    memcpy(out, passage->route->pattern, len);
+    const tc_bytes_t pattern = tc_str(passage->route->pattern);
+    const size_t len = pattern.len - (sizeof REST - 1);
+    memcpy(out, pattern.data, len);
     return out + len;
 }
 
 const char *tc__request_whole_route(tc_request_t *req) {
-    size_t room = strlen(req->route->pattern) + 1;
+    if (req->passage->route_text)
+        return req->passage->route_text;
+    const size_t own_size = strlen(req->route->pattern) + 1;
+    size_t room = own_size;
     for (const tc__passage_t *passage = req->passage; passage; passage = passage->outer)
         room += strlen(passage->route->pattern);
-    if (!req->passage->route_text) {
-        char *text = tc__arena_alloc(tc__request_arena(req), room);
-        if (!text)
-            return req->route->pattern;
-        strcpy(put_prefixes(req->passage, text), req->route->pattern);
-        req->passage->route_text = text;
-    }
-    return req->passage->route_text;
+    char *text = tc__arena_alloc(tc__request_arena(req), room);
+    if (!text)
+        return req->route->pattern;
+    memcpy(put_prefixes(req->passage, text), req->route->pattern, own_size);
+    req->passage->route_text = text;
+    return text;
 }

@@ -63,11 +63,11 @@ static int hash_output(const tc_request_t *req, unsigned char digest[EVP_MAX_MD_
 
 static int set_digest(tc_request_t *req) {
     unsigned char digest[EVP_MAX_MD_SIZE];
-    char etag[2 * DIGEST_LEN + 3] = "\"";
+    char etag[2 * DIGEST_LEN + 3] = "\""; /* its last byte stays NUL */
     TC_TRY(hash_output(req, digest));
     for (int i = 0; i < DIGEST_LEN; i++)
         sprintf(etag + 1 + 2 * i, "%02x", digest[i]);
-    strcat(etag, "\"");
+    etag[sizeof etag - 2] = '"';
     return tc_set_header(req, "ETag", etag);
 }
 

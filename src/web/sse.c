@@ -59,16 +59,17 @@ static void unref_text(void *data) {
         tc__free(text);
 }
 
-static char *put_field(char *out, const char *name, const char *value, size_t len) {
-    size_t name_len = strlen(name);
-    memcpy(out, name, name_len);
-    out += name_len;
-    memcpy(out, ": ", 2); /* a client takes one space off */
-    out += 2;
+static char *put(char *out, const char *data, size_t len) {
     if (len > 0)
-        memcpy(out, value, len);
-    out[len] = '\n';
-    return out + len + 1;
+        memcpy(out, data, len);
+    return out + len;
+}
+
+static char *put_field(char *out, const char *name, const char *value, size_t len) {
+    out = put(out, name, strlen(name));
+    out = put(out, ": ", 2); /* a client takes one space off */
+    out = put(out, value, len);
+    return put(out, "\n", 1);
 }
 
 /* The end of the line that begins at `data`. */

@@ -190,12 +190,12 @@ static cache_t *cache_of(tc_ioloop_t *loop) {
 enum { KEY_HEAD = sizeof(uint64_t), LONGEST_NAME = 4096 };
 
 static size_t make_key(const tc__static_site_t *site, const char *name, char key[KEY_HEAD + LONGEST_NAME]) {
-    size_t len = strlen(name);
-    if (len > LONGEST_NAME)
+    const tc_bytes_t bytes = tc_bytes(name, strlen(name));
+    if (bytes.len > LONGEST_NAME)
         return 0;
     memcpy(key, &site->id, KEY_HEAD);
-    memcpy(key + KEY_HEAD, name, len);
-    return KEY_HEAD + len;
+    memcpy(key + KEY_HEAD, bytes.data, bytes.len);
+    return KEY_HEAD + bytes.len;
 }
 
 tc__static_file_t *tc__static_cache_get(tc_ioloop_t *loop, const tc__static_site_t *site, const char *name,

@@ -186,13 +186,10 @@ static bool ends_with_slash(const char *name) {
 }
 
 static char *join(const char *a, const char *b, const char *c) {
-    size_t len_a = strlen(a), len_b = strlen(b), len_c = strlen(c);
-    char *text = tc__malloc(len_a + len_b + len_c + 1);
-    if (text) {
-        memcpy(text, a, len_a);
-        memcpy(text + len_a, b, len_b);
-        memcpy(text + len_a + len_b, c, len_c + 1);
-    }
+    const size_t size = strlen(a) + strlen(b) + strlen(c) + 1;
+    char *text = tc__malloc(size);
+    if (text)
+        snprintf(text, size, "%s%s%s", a, b, c);
     return text;
 }
 

@@ -220,13 +220,10 @@ static char *absolute(const char *folder) {
         return copy_of(folder);
     if (!getcwd(here, sizeof here))
         return NULL;
-    size_t len = strlen(here), folder_len = strlen(folder);
-    char *path = tc__malloc(len + 1 + folder_len + 1);
-    if (path) {
-        memcpy(path, here, len);
-        path[len] = '/';
-        memcpy(path + len + 1, folder, folder_len + 1);
-    }
+    const size_t size = strlen(here) + 1 + strlen(folder) + 1;
+    char *path = tc__malloc(size);
+    if (path)
+        snprintf(path, size, "%s/%s", here, folder);
     return path;
 }
 
@@ -310,14 +307,13 @@ int tc_router_add_static(tc_router_t *router, const char *prefix, const char *fo
     if (err < 0)
         return tc__application_keep_error(app, err);
     tc__static_site_t *site = new_site(tc__router_prefix(router), prefix, folder, options);
-    size_t len = strlen(prefix);
-    char *pattern = site ? tc__malloc(len + sizeof "{path:*}") : NULL;
+    const size_t size = strlen(prefix) + sizeof "{path:*}";
+    char *pattern = site ? tc__malloc(size) : NULL;
     if (!pattern) {
         tc__static_site_unref(site);
         return tc__application_keep_error(app, tc__fail(TC_ENOMEM, "%s: out of memory", prefix));
     }
-    memcpy(pattern, prefix, len);
-    memcpy(pattern + len, "{path:*}", sizeof "{path:*}");
+    snprintf(pattern, size, "%s{path:*}", prefix);
     err = tc_router_add(router, pattern, &handler, site);
     tc__free(pattern);
     if (err < 0) {

@@ -7,6 +7,7 @@
 #include "web/static_private.h"
 
 #include <dirent.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <tornadoc/escape.h>
 
@@ -60,12 +61,11 @@ static int add_item(items_t *items, const char *name, const struct stat *status)
         items->capacity = capacity;
     }
     bool is_folder = S_ISDIR(status->st_mode);
-    size_t len = strlen(name);
-    char *copy = tc__malloc(len + 2);
+    const size_t size = strlen(name) + sizeof "/";
+    char *copy = tc__malloc(size);
     if (!copy)
         return TC_ENOMEM;
-    memcpy(copy, name, len);
-    strcpy(copy + len, is_folder ? "/" : "");
+    snprintf(copy, size, "%s%s", name, is_folder ? "/" : "");
     items->items[items->count++] = (item_t){ copy, (uint64_t)status->st_size, is_folder };
     return 0;
 }

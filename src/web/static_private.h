@@ -75,7 +75,7 @@ typedef struct {
  * reference. */
 tc__static_file_t *tc__static_file_load(const tc__static_site_t *site, const char *name, tc__static_file_t *old);
 tc__static_file_t *tc__static_file_ref(tc__static_file_t *file);
-void tc__static_file_unref(void *file);
+void tc__static_file_unref(void *arg);
 int tc__static_hash(const tc__static_variant_t *variant, char digest[TC__DIGEST_LEN + 1]); /* blocks */
 
 /* ---- static_listing.c ---- */
