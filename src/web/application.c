@@ -1,16 +1,14 @@
 /*
- * application.c - routes, groups and what handlers inherit. (Tornado: Application, RuleRouter)
+ * application.c - routes, groups and settings. (Tornado: Application, RuleRouter)
  *
- * All inheritance is worked out when a handler is registered: an endpoint holds the merged callbacks and the chains of
- * admit, prepare and on_finish, so that a request does nothing but call them. A program may build its whole application
- * without looking at a single return value: the first failure is kept, in words, and run or listen returns it.
+ * A program may build its whole application without looking at a single return value: the first failure is kept, in
+ * words, and run or listen returns it. What a handler inherits is endpoint.c's.
  *
  * Once it listens an application is frozen, and read by any number of threads without a lock.
  */
 #include "web/application_internal.h"
 
 #include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -18,21 +16,7 @@
 #include "util/alloc_internal.h"
 #include "util/error_internal.h"
 #include "util/log_internal.h"
-#include "web/output_transform_internal.h"
 #include "web/request_internal.h"
-
-#define KNOWN_FLAGS                                                                                            \
-    ((uint32_t)(TC_COROUTINE | TC_CANCEL_ON_CLOSE | TC_DECOMPRESS | TC_NO_XSRF | TC_LOGIN_REQUIRED | TC_ETAG | \
-                TC_ADDSLASH | TC_REMOVESLASH | TC_COMPRESS | TC_NO_COMPRESS))
-
-struct tc_router {
-    tc_router_t *next;
-    tc_application_t *app;
-    tc__host_rule_t *host;
-    char *prefix;
-    tc_request_handler_t bases[TC__MAX_GROUPS]; /* outermost first */
-    size_t base_count;
-};
 
 typedef struct tc__owned {
     struct tc__owned *next;
@@ -71,238 +55,6 @@ int tc__application_ready(tc_application_t *app) {
     return 0;
 }
 
-/* ---- What a handler inherits ---- */
-
-#define INHERIT(field)                    \
-    do {                                  \
-        if (!handler->field)              \
-            handler->field = base->field; \
-    } while (0)
-
-static void inherit(tc_request_handler_t *handler, const tc_request_handler_t *base) {
-    handler->flags |= base->flags;
-    if (base->data_size > handler->data_size)
-        handler->data_size = base->data_size;
-    INHERIT(body);
-    INHERIT(max_body_size);
-    INHERIT(timeout_ms);
-    INHERIT(initialize);
-    INHERIT(get);
-    INHERIT(head);
-    INHERIT(post);
-    INHERIT(put);
-    INHERIT(delete_);
-    INHERIT(patch);
-    INHERIT(options);
-    INHERIT(any);
-    INHERIT(data_received);
-    INHERIT(on_connection_close);
-    INHERIT(on_going_away);
-    INHERIT(write_error);
-    INHERIT(set_default_headers);
-    INHERIT(part_begin);
-    INHERIT(part_received);
-    INHERIT(part_end);
-    INHERIT(get_current_user);
-    INHERIT(cors);
-}
-
-enum { SLASHES = TC_ADDSLASH | TC_REMOVESLASH, COMPRESSIONS = TC_COMPRESS | TC_NO_COMPRESS };
-
-/* Of two flags that exclude each other, the one that is said closest to the handler; 0: nobody says any. */
-static uint32_t last_said(uint32_t either, uint32_t own, const tc_request_handler_t *bases, size_t base_count) {
-    uint32_t said = own & either;
-    for (size_t i = base_count; i-- > 0 && said == 0;)
-        said = bases[i].flags & either;
-    return said;
-}
-
-static uint32_t slash_flag(const tc_router_t *router, const tc_request_handler_t *own) {
-    return last_said(SLASHES, own->flags, router->bases, router->base_count);
-}
-
-static void inherit_all(tc_request_handler_t *merged, const tc_router_t *router, const tc_request_handler_t *own) {
-    *merged = *own;
-    for (size_t i = router->base_count; i-- > 0;)
-        inherit(merged, &router->bases[i]);
-    merged->flags = (merged->flags & ~(uint32_t)SLASHES) | slash_flag(router, own);
-}
-
-/* May a request change anything? */
-static bool has_unsafe_method(const tc_request_handler_t *h) {
-    return h->post || h->put || h->delete_ || h->patch || h->any;
-}
-
-static void chain(tc__endpoint_t *endpoint, const tc_router_t *router, const char *pattern,
-                  const tc_request_handler_t *own) {
-    const tc_request_handler_t *bases = router->bases, *merged = &endpoint->handler;
-    size_t count = router->base_count, admits = 0, prepares = 0, finishes = 0;
-    if (tc__slash_matters(pattern, merged->flags))
-        endpoint->admit[admits++] = tc__fix_slash;
-    if (router->app->security.xsrf_cookies && !(merged->flags & TC_NO_XSRF) && has_unsafe_method(merged)) {
-        endpoint->admit[admits++] = tc__xsrf_admit;
-        endpoint->prepare[prepares++] = tc__xsrf_prepare;
-    }
-    if (own->on_finish)
-        endpoint->on_finish[finishes++] = own->on_finish;
-    for (size_t i = count; i-- > 0;)
-        if (bases[i].on_finish)
-            endpoint->on_finish[finishes++] = bases[i].on_finish;
-    for (size_t i = 0; i <= count; i++) {
-        const tc_request_handler_t *handler = i < count ? &bases[i] : own;
-        if (handler->admit)
-            endpoint->admit[admits++] = handler->admit;
-        if (handler->prepare)
-            endpoint->prepare[prepares++] = handler->prepare;
-    }
-    if (merged->flags & TC_LOGIN_REQUIRED)
-        endpoint->admit[admits++] = tc__require_login;
-}
-
-/* The other way round: the handler's own first. */
-static void chain_transforms(const tc_application_t *app, tc__endpoint_t *endpoint, uint32_t own_flags,
-                             const tc_request_handler_t *bases, size_t base_count) {
-    size_t transforms = 0;
-    if (endpoint->handler.transform)
-        endpoint->transforms[transforms++] = endpoint->handler.transform;
-    for (size_t i = base_count; i-- > 0;)
-        if (bases[i].transform)
-            endpoint->transforms[transforms++] = bases[i].transform;
-    uint32_t compression = last_said(COMPRESSIONS, own_flags, bases, base_count);
-    if (compression ? compression == TC_COMPRESS : app->compress_response)
-        endpoint->transforms[transforms++] = &tc__compress_response;
-}
-
-tc_request_fn tc__endpoint_method(const tc__endpoint_t *endpoint, tc__method_t method) {
-    const tc_request_handler_t *h = &endpoint->handler;
-    tc_request_fn fn = NULL;
-    switch (method) {
-    case TC__METHOD_GET:
-        fn = h->get;
-        break;
-    case TC__METHOD_HEAD:
-        fn = h->head ? h->head : h->get;
-        break;
-    case TC__METHOD_POST:
-        fn = h->post;
-        break;
-    case TC__METHOD_PUT:
-        fn = h->put;
-        break;
-    case TC__METHOD_DELETE:
-        fn = h->delete_;
-        break;
-    case TC__METHOD_PATCH:
-        fn = h->patch;
-        break;
-    case TC__METHOD_OPTIONS:
-        fn = h->options;
-        break;
-    case TC__METHOD_OTHER:
-        break;
-    }
-    return fn ? fn : h->any;
-}
-
-static void list_methods(tc__endpoint_t *endpoint) {
-    static const char *const names[] = { "GET", "HEAD", "POST", "PUT", "DELETE", "PATCH" };
-    char *at = endpoint->allow;
-    const char *end = at + sizeof endpoint->allow;
-    for (int method = TC__METHOD_GET; method < TC__METHOD_OPTIONS; method++)
-        if (tc__endpoint_method(endpoint, (tc__method_t)method))
-            at += snprintf(at, (size_t)(end - at), "%s, ", names[method]);
-    snprintf(at, (size_t)(end - at), "OPTIONS");
-}
-
-static bool is_marked(const tc_application_t *app, const tc_request_handler_t *handler) {
-    return handler->cors || app->security.request_ids || app->security.transport_security;
-}
-
-static bool is_plain(const tc__endpoint_t *endpoint) {
-    const tc_request_handler_t *h = &endpoint->handler;
-    return !endpoint->marked && !endpoint->admit[0] && !endpoint->prepare[0] && !h->initialize &&
-           !h->set_default_headers && !(h->flags & TC_DECOMPRESS) && h->body == TC_BODY_BUFFER &&
-           h->max_body_size == 0 && (h->timeout_ms == 0 || h->timeout_ms == TC_FOREVER);
-}
-
-/* ---- Endpoints ---- */
-
-static void free_endpoint(void *data) {
-    tc__endpoint_t *endpoint = data;
-    if (endpoint)
-        tc__free(endpoint->name);
-    tc__free(endpoint);
-}
-
-static int check_handler(const char *pattern, const tc_request_handler_t *handler) {
-    if (!handler)
-        return tc__misuse(TC_EINVAL, "%s: the handler is NULL", pattern);
-    if (!tc__all_zero(handler->reserved, sizeof handler->reserved))
-        return tc__misuse(TC_EINVAL, "%s: `reserved` of the handler must be zero", pattern);
-    if (handler->flags & ~KNOWN_FLAGS)
-        return tc__misuse(TC_EINVAL, "%s: the handler's flags 0x%x are not known to this library", pattern,
-                          handler->flags);
-    if ((handler->flags & COMPRESSIONS) == COMPRESSIONS)
-        return tc__misuse(TC_EINVAL, "%s: the handler's flags have both TC_COMPRESS and TC_NO_COMPRESS", pattern);
-    if ((handler->flags & SLASHES) == SLASHES)
-        return tc__misuse(TC_EINVAL, "%s: the handler's flags have both TC_ADDSLASH and TC_REMOVESLASH", pattern);
-    if ((unsigned)handler->body > TC_BODY_FORM)
-        return tc__misuse(
-            TC_EINVAL, "%s: the handler's .body is none of TC_BODY_BUFFER, _STREAM, _REFUSE, _SPOOL, _FORM", pattern);
-    if ((handler->flags & TC_COROUTINE) && !tornadoc_has("coroutines"))
-        return tc__misuse(TC_ENOTSUP, "%s: this build has no coroutines: TC_COROUTINE", pattern);
-    return 0;
-}
-
-/* What a base points at. */
-static int copy_parts(tc_application_t *app, tc_request_handler_t *base) {
-    TC_TRY(tc__security_copy_cors(&app->security, &base->cors));
-    return tc__transform_copy(&app->security.texts, &base->transform);
-}
-
-/* `own`: what the handler itself says; bases may have callbacks that only some of their routes need. */
-static int check_endpoint(const char *pattern, const tc__endpoint_t *endpoint, const tc_request_handler_t *own) {
-    const tc_request_handler_t *h = &endpoint->handler;
-    if (!h->get && !h->head && !h->post && !h->put && !h->delete_ && !h->patch && !h->options && !h->any)
-        return tc__misuse(TC_EINVAL, "%s: the handler has no method; set .get, .post … or .any", pattern);
-    if (h->body == TC_BODY_STREAM && !h->data_received)
-        return tc__misuse(TC_EINVAL, "%s: TC_BODY_STREAM needs .data_received", pattern);
-    if (h->body != TC_BODY_STREAM && own->data_received)
-        return tc__misuse(TC_EINVAL, "%s: .data_received is called with TC_BODY_STREAM only", pattern);
-    if (h->body != TC_BODY_FORM && (own->part_begin || own->part_received || own->part_end))
-        return tc__misuse(TC_EINVAL, "%s: .part_begin, .part_received and .part_end are called with TC_BODY_FORM only",
-                          pattern);
-    return 0;
-}
-
-static int new_endpoint(tc__endpoint_t **out, const tc_router_t *router, const char *pattern,
-                        const tc_request_handler_t *handler, void *arg) {
-    TC_TRY(check_handler(pattern, handler));
-    tc__endpoint_t *endpoint = tc__calloc(1, sizeof *endpoint);
-    if (!endpoint)
-        return tc__fail(TC_ENOMEM, "%s: out of memory", pattern);
-    inherit_all(&endpoint->handler, router, handler);
-    endpoint->arg = arg;
-    int err = tc__transform_copy(&router->app->security.texts, &endpoint->handler.transform);
-    chain(endpoint, router, pattern, handler);
-    chain_transforms(router->app, endpoint, handler->flags, router->bases, router->base_count);
-    list_methods(endpoint);
-    endpoint->marked = is_marked(router->app, &endpoint->handler);
-    endpoint->plain = is_plain(endpoint);
-    if (err == 0)
-        err = check_endpoint(pattern, endpoint, handler);
-    if (err == 0 && handler->cors)
-        err = tc__security_copy_cors(&router->app->security, &endpoint->handler.cors);
-    if (err == 0 && handler->name && !(endpoint->name = tc__strndup(handler->name, strlen(handler->name))))
-        err = tc__fail(TC_ENOMEM, "%s: out of memory", pattern);
-    if (err < 0) {
-        free_endpoint(endpoint);
-        return err;
-    }
-    *out = endpoint;
-    return 0;
-}
-
 /* ---- Registering ---- */
 
 static int check_open(const tc_application_t *app, const char *what) {
@@ -318,12 +70,12 @@ static int add_endpoint(tc_router_t *router, const char *pattern, const tc_reque
     tc__endpoint_t *endpoint;
     tc_application_t *app = router->app;
     TC_TRY(check_open(app, pattern));
-    TC_TRY(new_endpoint(&endpoint, router, pattern, handler, arg));
+    TC_TRY(tc__endpoint_new(&endpoint, router, pattern, handler, arg));
     int err = tc__application_check_name(app, endpoint->name, pattern);
     if (err == 0)
         err = add(router->host, pattern, endpoint);
     if (err < 0) {
-        free_endpoint(endpoint);
+        tc__endpoint_free(endpoint);
         return err;
     }
     return tc__application_name_route(app, endpoint->name, tc__routes_last(app->routes));
@@ -332,7 +84,7 @@ static int add_endpoint(tc_router_t *router, const char *pattern, const tc_reque
 /* The same route with a slash at its end, or without, if it wants that. */
 static int add_twin(tc_router_t *router, const char *pattern, const tc_request_handler_t *handler, void *arg) {
     tc_request_handler_t nameless = *handler;
-    if (!tc__slash_matters(pattern, slash_flag(router, handler)) || strcmp(pattern, "/") == 0)
+    if (!tc__slash_matters(pattern, tc__slash_flag(router, handler)) || strcmp(pattern, "/") == 0)
         return 0;
     char *twin = tc__slash_twin(pattern);
     if (!twin)
@@ -433,9 +185,9 @@ int tc_application_set_default(tc_application_t *app, const tc_request_handler_t
         return tc__fail(TC_ENOMEM, "the application is NULL: out of memory when it was made");
     int err = check_open(app, "tc_application_set_default");
     if (err == 0)
-        err = new_endpoint(&endpoint, tc__application_router(app), "the default handler", handler, arg);
+        err = tc__endpoint_new(&endpoint, tc__application_router(app), "the default handler", handler, arg);
     if (err == 0) {
-        free_endpoint(app->not_found);
+        tc__endpoint_free(app->not_found);
         app->not_found = endpoint;
     }
     return tc__application_keep_error(app, err);
@@ -473,7 +225,7 @@ static int new_group(tc_router_t **out, tc_router_t *parent, tc__host_rule_t *ho
     if (prefix_len > 0 && (prefix[0] != '/' || prefix[prefix_len - 1] == '/'))
         return tc__misuse(TC_EPATTERN, "%s: a group's prefix begins with \"/\" and does not end with one", prefix);
     if (base)
-        TC_TRY(check_handler(prefix, base));
+        TC_TRY(tc__handler_check(prefix, base));
     if (parent->base_count == TC__MAX_GROUPS - 1 && base)
         return tc__misuse(TC_EINVAL, "%s: groups nest at most %d deep", prefix, TC__MAX_GROUPS - 1);
     tc_router_t *router = make_router(parent->app, host, parent->prefix, prefix);
@@ -483,7 +235,7 @@ static int new_group(tc_router_t **out, tc_router_t *parent, tc__host_rule_t *ho
     router->base_count = parent->base_count;
     if (base) {
         router->bases[router->base_count] = *base;
-        int err = copy_parts(parent->app, &router->bases[router->base_count++]);
+        int err = tc__handler_copy_parts(parent->app, &router->bases[router->base_count++]);
         if (err < 0) {
             free_router(router);
             return err;
@@ -544,9 +296,9 @@ static int choose_spool_dir(tc_application_t *app, const char *dir) {
 
 static int set_base(tc_application_t *app, const tc_request_handler_t *base) {
     tc_router_t *root = app->routers;
-    TC_TRY(check_handler("tc_application_options_t: base", base));
+    TC_TRY(tc__handler_check("tc_application_options_t: base", base));
     root->bases[root->base_count] = *base;
-    return copy_parts(app, &root->bases[root->base_count++]);
+    return tc__handler_copy_parts(app, &root->bases[root->base_count++]);
 }
 
 static int apply_options(tc_application_t *app, const tc_application_options_t *options) {
@@ -599,25 +351,6 @@ static int init_holders(tc_application_t *app) {
     return tc__holders_init(&app->spooled, (uint64_t)10 << 30, 507, "in files");
 }
 
-static tc__endpoint_t *make_not_found(const tc_application_t *app) {
-    const tc_router_t *root = app->routers;
-    tc__endpoint_t *endpoint = tc__calloc(1, sizeof *endpoint);
-    if (!endpoint)
-        return NULL;
-    if (root->base_count > 0) { /* an application's own error page and end, but none of its methods */
-        const tc_request_handler_t *base = &root->bases[0];
-        endpoint->handler.write_error = base->write_error;
-        endpoint->handler.set_default_headers = base->set_default_headers;
-        endpoint->handler.data_size = base->data_size;
-        endpoint->handler.get_current_user = base->get_current_user;
-        endpoint->handler.cors = base->cors;
-        endpoint->on_finish[0] = base->on_finish;
-    }
-    chain_transforms(app, endpoint, 0, root->bases, root->base_count);
-    endpoint->marked = is_marked(app, &endpoint->handler);
-    return endpoint;
-}
-
 tc_application_t *tc_application_new(const tc_application_options_t *options) {
     tc_application_t *app = tc__calloc(1, sizeof *app);
     if (!app)
@@ -627,7 +360,7 @@ tc_application_t *tc_application_new(const tc_application_options_t *options) {
     if (init_holders(app) == 0 && tc__routes_new(&app->routes) == 0)
         tc__application_keep_error(app, apply_options(app, options));
     if (app->routers)
-        app->not_found = make_not_found(app);
+        app->not_found = tc__endpoint_not_found(app);
     if (!app->not_found) {
         tc_application_free(app);
         return NULL;
@@ -655,9 +388,9 @@ void tc_application_free(tc_application_t *app) {
     free_owned(app);
     tc__application_free_mounted(app);
     tc__static_sites_free(app->static_sites);
-    tc__routes_free(app->routes, free_endpoint);
+    tc__routes_free(app->routes, tc__endpoint_free);
     tc__route_table_deinit(&app->names, NULL);
-    free_endpoint(app->not_found);
+    tc__endpoint_free(app->not_found);
     while (app->routers) {
         tc_router_t *router = app->routers;
         app->routers = router->next;

@@ -37,6 +37,16 @@ typedef struct tc__endpoint {
     char allow[72]; /* of the Allow field: "GET, HEAD, OPTIONS" */
 } tc__endpoint_t;
 
+/* A group of routes, at a host or at any. */
+struct tc_router {
+    tc_router_t *next;
+    tc_application_t *app;
+    tc__host_rule_t *host;
+    char *prefix;
+    tc_request_handler_t bases[TC__MAX_GROUPS]; /* outermost first */
+    size_t base_count;
+};
+
 struct tc_application {
     _Atomic size_t refs;
     _Atomic bool frozen; /* it listens, or is tested: routes may not change any more */
@@ -97,6 +107,16 @@ void tc__static_sites_free(struct tc__static_site *sites);
 /* The delegate that a server needs; its `self` is a counted tc_application_t. */
 extern const tc__server_delegate_t tc__application_delegate;
 void tc__application_unref(void *app);
+
+/* endpoint.c: whatever fails is told in words, and names the pattern. */
+int tc__handler_check(const char *pattern, const tc_request_handler_t *handler);
+int tc__handler_copy_parts(tc_application_t *app, tc_request_handler_t *base); /* what a base points at */
+int tc__endpoint_new(tc__endpoint_t **out, const tc_router_t *router, const char *pattern,
+                     const tc_request_handler_t *handler, void *arg);
+tc__endpoint_t *tc__endpoint_not_found(const tc_application_t *app); /* NULL: out of memory */
+void tc__endpoint_free(void *endpoint);
+/* TC_ADDSLASH, TC_REMOVESLASH or 0, of a handler below that router's bases */
+uint32_t tc__slash_flag(const tc_router_t *router, const tc_request_handler_t *own);
 
 /* The callback for a method; NULL: 405. HEAD falls back to get, everything to any. */
 tc_request_fn tc__endpoint_method(const tc__endpoint_t *endpoint, tc__method_t method);
