@@ -114,7 +114,7 @@ int tc__handler_copy_parts(tc_application_t *app, tc_request_handler_t *base); /
 int tc__endpoint_new(tc__endpoint_t **out, const tc_router_t *router, const char *pattern,
                      const tc_request_handler_t *handler, void *arg);
 tc__endpoint_t *tc__endpoint_not_found(const tc_application_t *app); /* NULL: out of memory */
-void tc__endpoint_free(void *endpoint);
+void tc__endpoint_free(void *data);
 /* TC_ADDSLASH, TC_REMOVESLASH or 0, of a handler below that router's bases */
 uint32_t tc__slash_flag(const tc_router_t *router, const tc_request_handler_t *own);
 
