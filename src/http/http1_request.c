@@ -22,6 +22,7 @@
 #include "http/forwarded_internal.h"
 #include "util/bytes_internal.h"
 #include "util/log_internal.h"
+#include "util/unconst_internal.h"
 
 enum {
     MAX_SKIPPED = 8, /* bytes of empty lines before a request */
@@ -37,7 +38,7 @@ static int on_headers_complete(llhttp_t *parser) {
     bool has_body = (parser->flags & F_CHUNKED) || ((parser->flags & F_CONTENT_LENGTH) && parser->content_length > 0);
     if (!has_body)
         return 0; /* the end of the message follows at once: stop there */
-    parser->settings = (void *)(uintptr_t)&tc__http1_body_settings;
+    parser->settings = tc__unconst(&tc__http1_body_settings);
     return HPE_PAUSED;
 }
 

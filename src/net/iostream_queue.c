@@ -20,6 +20,7 @@
 #include <errno.h>
 
 #include "net/tls_transport_internal.h"
+#include "util/unconst_internal.h"
 
 static void release(const tc__segment_t *segment) {
     if (segment->free_fn)
@@ -126,7 +127,7 @@ static char *queue_reserve(tc_iostream_t *stream, size_t len) {
             return NULL;
         tc__queue_push(stream, tail);
     }
-    return (char *)(uintptr_t)(tail->data + tail->len);
+    return tc__unconst(tail->data + tail->len);
 }
 
 static void queue_commit(tc_iostream_t *stream, size_t len) {
@@ -146,7 +147,7 @@ static int queue_copy(tc_iostream_t *stream, const char *data, size_t len) {
             return TC_ENOMEM;
     }
     if (first > 0) {
-        memcpy((char *)(uintptr_t)(tail->data + tail->len), data, first);
+        memcpy(tc__unconst(tail->data + tail->len), data, first);
         queue_commit(stream, first);
     }
     if (more) {
@@ -229,7 +230,7 @@ static void add_iov(struct iovec *iov, int *count, size_t *budget, const char *d
         len = *budget;
     if (len == 0)
         return;
-    iov[*count].iov_base = (char *)(uintptr_t)data;
+    iov[*count].iov_base = tc__unconst(data);
     iov[*count].iov_len = len;
     ++*count;
     *budget -= len;

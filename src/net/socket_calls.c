@@ -5,6 +5,8 @@
 #define _FILE_OFFSET_BITS 64
 #include "net/netutil_internal.h"
 
+#include "util/unconst_internal.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -157,7 +159,7 @@ ssize_t tc__recv(int fd, void *buffer, size_t len) {
 }
 
 ssize_t tc__sendv(int fd, const struct iovec *iov, int count) {
-    struct msghdr message = { .msg_iov = (struct iovec *)(uintptr_t)iov };
+    struct msghdr message = { .msg_iov = tc__unconst(iov) };
     message.msg_iovlen = (size_t)count;
     ssize_t n;
     do

@@ -19,6 +19,7 @@
 #include <openssl/err.h>
 
 #include "util/error_internal.h"
+#include "util/unconst_internal.h"
 
 typedef struct tc__tls_loop tls_loop_t;
 
@@ -159,7 +160,7 @@ int tc__tls_flush(tc_iostream_t *stream) {
     if (!tc__tls_pending(stream))
         return 0;
     tc_bytes_t bytes = tc__buffer_bytes(&tls->pending);
-    struct iovec iov = { (char *)(uintptr_t)bytes.data, bytes.len };
+    struct iovec iov = { tc__unconst(bytes.data), bytes.len };
     ssize_t n = tls->lower->sendv(stream, &iov, 1);
     if (n < 0)
         return (int)n;
@@ -177,7 +178,7 @@ static int send_written(tc_iostream_t *stream, const char *data, size_t len) {
     tc__tls_t *tls = stream->tls;
     ssize_t n = -EAGAIN;
     if (!tc__tls_pending(stream)) {
-        struct iovec iov = { (char *)(uintptr_t)data, len };
+        struct iovec iov = { tc__unconst(data), len };
         n = tls->lower->sendv(stream, &iov, 1);
     }
     if (n < 0 && n != -EAGAIN)

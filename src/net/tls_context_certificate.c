@@ -7,6 +7,7 @@
 
 #include "util/alloc_internal.h"
 #include "util/error_internal.h"
+#include "util/unconst_internal.h"
 
 /* ---- Reading ---- */
 
@@ -106,7 +107,7 @@ int tc__tls_copy_certificate(tc__arena_t *arena, tc_tls_certificate_t *certifica
 
 static void erase(tc_bytes_t bytes) {
     if (bytes.len > 0)
-        OPENSSL_cleanse((void *)(uintptr_t)bytes.data, bytes.len);
+        OPENSSL_cleanse(tc__unconst(bytes.data), bytes.len);
 }
 
 void tc__tls_erase_certificate(const tc_tls_certificate_t *copy) {

@@ -14,6 +14,7 @@
 
 #include "util/error_internal.h"
 #include "util/file_calls_internal.h"
+#include "util/unconst_internal.h"
 
 int tc__tls_key_log_open(const char *file) {
     int fd = tc__file_sys.open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR);
@@ -21,7 +22,7 @@ int tc__tls_key_log_open(const char *file) {
 }
 
 void tc__tls_key_log_write(int fd, const char *line) {
-    struct iovec parts[] = { { (void *)(uintptr_t)line, strlen(line) }, { "\n", 1 } };
+    struct iovec parts[] = { { tc__unconst(line), strlen(line) }, { "\n", 1 } };
     ssize_t written = writev(fd, parts, 2);
     (void)written; /* it is a help for debugging: a full disk is no reason to fail */
 }

@@ -14,6 +14,7 @@
 #include "util/alloc_internal.h"
 #include "util/error_internal.h"
 #include "util/file_calls_internal.h"
+#include "util/unconst_internal.h"
 
 enum { MAX_FILE_SIZE = 16 * 1024 * 1024 }; /* a system's bundle of authorities has 220 KB */
 
@@ -26,7 +27,7 @@ int tc__tls_text_init(tc__tls_text_t *text, const char *file, tc_bytes_t memory,
         return tc__fail(err, "%s: larger than %d MiB", file, MAX_FILE_SIZE / (1024 * 1024));
     if (err < 0)
         return tc__fail(err, "%s: %s", file, err == TC_EINVAL ? "not a regular file" : tc_strerror(err));
-    text->owned = (void *)(uintptr_t)text->text.data;
+    text->owned = tc__unconst(text->text.data);
     return 0;
 }
 

@@ -17,6 +17,7 @@
 
 #include "util/alloc_internal.h"
 #include "util/error_internal.h"
+#include "util/unconst_internal.h"
 
 typedef struct staple {
     struct staple *next;
@@ -60,7 +61,7 @@ static OCSP_SINGLERESP *find(OCSP_BASICRESP *basic, const X509 *leaf) {
     for (int i = 0; i < OCSP_resp_count(basic); i++) {
         OCSP_SINGLERESP *single = OCSP_resp_get0(basic, i);
         ASN1_INTEGER *serial;
-        OCSP_id_get0_info(NULL, NULL, NULL, &serial, (OCSP_CERTID *)(uintptr_t)OCSP_SINGLERESP_get0_id(single));
+        OCSP_id_get0_info(NULL, NULL, NULL, &serial, tc__unconst(OCSP_SINGLERESP_get0_id(single)));
         if (ASN1_INTEGER_cmp(serial, X509_get0_serialNumber(leaf)) == 0)
             return single;
     }

@@ -22,6 +22,7 @@
 #include "util/alloc_internal.h"
 #include "util/bytes_internal.h"
 #include "util/error_internal.h"
+#include "util/unconst_internal.h"
 
 /* ---- Steps ---- */
 
@@ -136,7 +137,7 @@ static bool use_key(const tc__tls_ticket_key_t *key, const unsigned char *iv, EV
                     int sealing) {
     char sha256[] = "SHA256";
     OSSL_PARAM params[] = {
-        OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, (void *)(uintptr_t)key->mac, sizeof key->mac),
+        OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, tc__unconst(key->mac), sizeof key->mac),
         OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, sha256, 0),
         OSSL_PARAM_construct_end(),
     };

@@ -33,6 +33,7 @@
 #include "net/netutil_internal.h"
 #include "util/error_internal.h"
 #include "util/log_internal.h"
+#include "util/unconst_internal.h"
 
 static void update(tc_iostream_t *stream) {
     const tc__tls_t *tls = stream->tls;
@@ -120,7 +121,7 @@ static int turn_away(tc_iostream_t *stream) {
     int err = fail_handshake(stream, TC_ETLS, "the client does not speak TLS (http instead of https?)");
     if (!tls->plain_answer)
         return err;
-    struct iovec iov = { (char *)(uintptr_t)tls->plain_answer, strlen(tls->plain_answer) };
+    struct iovec iov = { tc__unconst(tls->plain_answer), strlen(tls->plain_answer) };
     ssize_t n = tls->lower->sendv(stream, &iov, 1);
     if (n < 0 || tls->lower->shutdown(stream) < 0)
         return err;

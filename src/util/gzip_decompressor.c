@@ -14,6 +14,7 @@
 
 #include "util/alloc_internal.h"
 #include "util/error_internal.h"
+#include "util/unconst_internal.h"
 
 struct tc__gzip_decompressor {
     z_stream zlib;
@@ -71,7 +72,7 @@ static int fail(tc__gzip_decompressor_t *inflater, int result) {
 static int inflate_some(tc__gzip_decompressor_t *inflater, tc_bytes_t *rest) {
     z_stream *zlib = &inflater->zlib;
     size_t len = rest->len < MOST_AT_ONCE ? rest->len : MOST_AT_ONCE;
-    zlib->next_in = (unsigned char *)(uintptr_t)rest->data;
+    zlib->next_in = tc__unconst(rest->data);
     zlib->avail_in = (unsigned)len;
     int result = inflate(zlib, Z_NO_FLUSH);
     size_t taken = len - zlib->avail_in;

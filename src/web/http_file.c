@@ -7,6 +7,7 @@
 #include "web/http_file_internal.h"
 
 #include "util/error_internal.h"
+#include "util/unconst_internal.h"
 
 static const char *copy(tc_request_t *req, tc_bytes_t text) {
     return text.len > 0 ? tc__arena_strndup(tc__request_arena(req), text.data, text.len) : "";
@@ -99,7 +100,7 @@ tc_future_t *tc_http_file_keep(const tc_http_file_t *file, const char *path, uns
         tc__fail(file ? TC_ENOMEM : TC_EINVAL, "tc_http_file_keep: the %s is NULL", file ? "path" : "file");
         return NULL;
     }
-    tc_http_file_t *kept = (tc_http_file_t *)(uintptr_t)file; /* what getters return is const */
+    tc_http_file_t *kept = tc__unconst(file); /* what getters return is const */
     if (!file->whole)
         return tc__future_failed(file->req->in->loop, TC_EBUSY, "tc_http_file_keep: the part is not whole yet");
     if (file->sink == TC_PART_CALLBACK || file->sink == TC_PART_DISCARD)

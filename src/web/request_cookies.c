@@ -16,6 +16,7 @@
 #include "util/bytes_internal.h"
 #include "util/date_internal.h"
 #include "util/error_internal.h"
+#include "util/unconst_internal.h"
 #include "web/signed_value_internal.h"
 
 enum {
@@ -300,7 +301,7 @@ const char *tc_get_signed_cookie(const tc_request_t *req, const char *name, uint
     const char *text = tc_get_cookie(req, name, NULL);
     if (!text)
         return NULL;
-    tc_request_t *r = (tc_request_t *)(uintptr_t)req; /* its memory may change behind a getter's const */
+    tc_request_t *r = tc__unconst(req); /* its memory may change behind a getter's const */
     if (!r->app->security.keys) {
         keep(r, no_secret());
         return NULL;

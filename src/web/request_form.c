@@ -11,6 +11,7 @@
 
 #include "util/bytes_internal.h"
 #include "util/error_internal.h"
+#include "util/unconst_internal.h"
 
 typedef struct {
     tc_request_t *req;
@@ -139,7 +140,7 @@ void tc__request_parse_form(tc_request_t *req) {
 
 /* What is parsed is kept behind a getter's const, as in request_input.c. */
 static tc_request_t *parsed(const tc_request_t *req) {
-    tc_request_t *r = (tc_request_t *)(uintptr_t)req;
+    tc_request_t *r = tc__unconst(req);
     tc__request_parse_form(r);
     return r;
 }

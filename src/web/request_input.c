@@ -13,12 +13,13 @@
 #include "util/bytes_internal.h"
 #include "util/error_internal.h"
 #include "util/log_internal.h"
+#include "util/unconst_internal.h"
 
 enum { MAX_COOKIES = 200 };
 
 /* The arena and what is kept in it may change behind a getter's const. */
 static tc_request_t *mut(const tc_request_t *req) {
-    return (tc_request_t *)(uintptr_t)req;
+    return tc__unconst(req);
 }
 
 static const char *keep_text(const tc_request_t *req, const char **kept, tc_bytes_t text) {

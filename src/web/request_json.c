@@ -11,6 +11,7 @@
 
 #include "util/bytes_internal.h"
 #include "util/error_internal.h"
+#include "util/unconst_internal.h"
 
 /* ---- yyjson's memory ---- */
 
@@ -82,7 +83,7 @@ int tc_read_json(tc_request_t *req, yyjson_val **root) {
     reading_t reading = { .req = req }; /* ends with this call: the document is never freed by itself */
     yyjson_alc allocator = { counted_malloc, counted_realloc, json_free, &reading };
     yyjson_read_err err;
-    yyjson_doc *doc = yyjson_read_opts((char *)(uintptr_t)body.data, body.len, YYJSON_READ_NOFLAG, &allocator, &err);
+    yyjson_doc *doc = yyjson_read_opts(tc__unconst(body.data), body.len, YYJSON_READ_NOFLAG, &allocator, &err);
     if (!doc && err.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION)
         return reading.outcome ? reading.outcome : TC_ENOMEM;
     if (!doc)

@@ -5,6 +5,7 @@
  * requests whose handlers do not ask do nothing for it.
  */
 #include "util/error_internal.h"
+#include "util/unconst_internal.h"
 #include "web/request_internal.h"
 
 struct tc__request_tls {
@@ -14,7 +15,7 @@ struct tc__request_tls {
 };
 
 static tc_request_t *mut(const tc_request_t *req) {
-    return (tc_request_t *)(uintptr_t)req;
+    return tc__unconst(req);
 }
 
 /* NULL: in the clear, or the client is gone. */

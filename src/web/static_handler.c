@@ -17,6 +17,7 @@
 #include "util/alloc_internal.h"
 #include "util/bytes_internal.h"
 #include "util/error_internal.h"
+#include "util/unconst_internal.h"
 
 /* ---- Headers ---- */
 
@@ -203,8 +204,8 @@ void tc__static_site_unref(void *arg) {
     tc__static_site_t *site = arg;
     if (!site || atomic_fetch_sub(&site->refs, 1) != 1)
         return;
-    tc__free((char *)(uintptr_t)site->options.index);
-    tc__free((char *)(uintptr_t)site->options.fallback);
+    tc__free(tc__unconst(site->options.index));
+    tc__free(tc__unconst(site->options.fallback));
     tc__free(site->prefix);
     tc__free(site->folder);
     tc__free(site);
