@@ -193,7 +193,7 @@ static void free_unused_slabs(tc__stack_pool_t *pool, size_t keep) {
 
 static void drop_pages(tc__stack_t *stack) {
     size_t page = page_size();
-    char *top_page = (char *)((uintptr_t)stack / page * page);
+    char *top_page = (char *)stack - (uintptr_t)stack % page;
     tc__stack_sys.madvise(stack->low, (size_t)(top_page - stack->low), MADV_DONTNEED);
     stack->dirty = false;
 }

@@ -39,6 +39,7 @@ void *tc__context_switch(tc__context_t *from, tc__context_t *to, void *value) {
 
 /* makecontext passes ints. */
 static void enter(unsigned high, unsigned low) {
+    /* NOLINTNEXTLINE(performance-no-int-to-ptr) */
     tc__context_t *context = (tc__context_t *)((uintptr_t)high << 16 << 16 | low);
     context->fn(context->value);
 }
